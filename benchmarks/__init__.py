@@ -1,1 +1,1 @@
-"""TODO."""
+"""Speed and memory: `python -m benchmarks.NAME` prints the figures of one run, JSON last."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Recipes: a YAML file each, run by `selfrl train`."""

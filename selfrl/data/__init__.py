@@ -1,1 +1,1 @@
-"""TODO."""
+"""Data: loading, paraphrase pairs, and the packaged tiny model with its problems."""

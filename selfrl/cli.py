@@ -1,0 +1,67 @@
+"""One command: selfrl quickstart | train | paraphrase | doctor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+USAGE = """usage: selfrl COMMAND …
+
+  quickstart                         train and compare on the packaged tiny model, in minutes on a CPU
+  train RECIPE.yaml [--key value …]  run a recipe; --dry_run prints its plan (also under accelerate launch -m selfrl.cli)
+  paraphrase DATASET [--flag …]      write paraphrase pairs for contrastive rewards
+  doctor                             versions, devices, and what is missing for which feature
+
+`selfrl COMMAND --help` says more."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; bad input ends with one sentence and exit status 2."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    command, rest = (args[0], args[1:]) if args else ("", [])
+    if command in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    # Each command imports what it needs: `doctor` must run where another's imports would fail.
+    if command == "train":
+        return _train(rest)
+    if command == "quickstart":
+        from selfrl.quickstart import main as quickstart
+
+        return quickstart(rest)
+    if command == "paraphrase":
+        from selfrl.data.paraphrase.command import main as paraphrase
+
+        return paraphrase(rest)
+    if command == "doctor":
+        from selfrl.doctor import doctor
+
+        return doctor(Console())
+    print(f"selfrl: unknown command {command!r}: try `selfrl --help`." if command else USAGE, file=sys.stderr)
+    return 2
+
+
+def _train(argv: list[str]) -> int:
+    from selfrl.recipe import parse_recipe
+    from selfrl.training import build_trainer, print_plan, run
+
+    if argv and argv[0] in ("-h", "--help"):
+        print("usage: selfrl train RECIPE.yaml [--key value …]\n\nKeys: selfrl.recipe.Recipe, TRL's config, ModelConfig.")
+        return 0
+    try:
+        plan = parse_recipe(argv)
+        if plan.recipe.dry_run:
+            print_plan(plan, Console())
+            return 0
+        trainer = build_trainer(plan)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"selfrl train: {error}", file=sys.stderr)
+        return 2
+    run(trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

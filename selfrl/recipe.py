@@ -1,0 +1,192 @@
+"""A recipe: a YAML file and flags, parsed into typed configurations.
+
+Precedence, lowest first: TRL's defaults, the preset (a paper's hyper-parameters), the YAML file, the flags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import importlib
+import importlib.resources
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import trl
+import yaml
+
+import selfrl.rewards
+from selfrl.data.tiny import TINY_MODEL
+from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+from selfrl.trainers.presets import PRESETS
+
+TRAINERS: dict[str, tuple[type, type]] = {"grpo": (GRPOConfig, GRPOTrainer), "rloo": (RLOOConfig, RLOOTrainer)}
+
+
+@dataclass
+class Recipe:
+    """Keys of a recipe beside those of TRL's configuration and `ModelConfig`.
+
+    Args:
+        dataset: file, hub name or "tiny", see [`selfrl.data.loading.load_rows`].
+        rewards: reward class names of `selfrl.rewards` (or `module.Class`) to their keyword arguments; JSON as a flag.
+        trainer: "grpo" or "rloo".
+        preset: name of a paper's hyper-parameters, see [`selfrl.trainers.presets`].
+        dataset_config: configuration name of a hub data set.
+        dataset_split: split to train on.
+        prompt_column: column of the questions.
+        paired: train on both views of a prompt (needs a `paraphrase` column). Default: whether a reward asks for it.
+        system_prompt: makes prompts conversations that begin with it.
+        max_prompt_tokens: drop prompts (with their pair) that are longer.
+        prompts_per_step: prompts, or pairs, in one optimizer step; sets gradient_accumulation_steps.
+        dry_run: build every configuration and print the plan, load no model and no hub data.
+    """
+
+    dataset: str
+    rewards: dict | str
+    trainer: Literal["grpo", "rloo"] = "grpo"
+    preset: str | None = None
+    dataset_config: str | None = None
+    dataset_split: str = "train"
+    prompt_column: str = "prompt"
+    paired: bool | None = None
+    system_prompt: str | None = None
+    max_prompt_tokens: int | None = None
+    prompts_per_step: int | None = None
+    dry_run: bool = field(default=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rewards, str):
+            try:
+                self.rewards = json.loads(self.rewards)
+            except json.JSONDecodeError:
+                self.rewards = {self.rewards: {}}
+        if not isinstance(self.rewards, dict) or not self.rewards:
+            raise ValueError('`rewards` must map reward names to arguments, as in {"MajorityVoteReward": {}}.')
+        self.rewards = {name: options or {} for name, options in self.rewards.items()}
+
+
+@dataclass
+class Plan:
+    """Everything a run needs, parsed and checked, with nothing loaded yet."""
+
+    recipe: Recipe
+    config: Any
+    model: Any
+    rewards: list[Any]
+
+    @property
+    def trainer_class(self) -> type:
+        """selfrl's trainer of this plan."""
+        return TRAINERS[self.recipe.trainer][1]
+
+    @property
+    def paired(self) -> bool:
+        """Whether both views of each prompt are trained on."""
+        asked = any("pair_id" in getattr(reward, "columns", ()) for reward in self.rewards)
+        return asked if self.recipe.paired is None else self.recipe.paired
+
+
+class _Parser(trl.TrlParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"The recipe cannot be read: {message}.")
+
+
+def parse_recipe(argv: Sequence[str]) -> Plan:
+    """Read `recipe.yaml [--key value …]`.
+
+    Raises:
+        ValueError: for a missing file, an unknown key (with the nearest valid one), an unknown preset or reward, or
+            a batch that does not fit.
+    """
+    if not argv or argv[0].startswith("--"):
+        raise ValueError("Name a recipe first: selfrl train recipes/co_rewarding/tiny.yaml [--key value …].")
+    path, flags = _find(argv[0]), list(argv[1:])
+    values = {**_read_yaml(path)}
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--preset", default=values.get("preset"))
+    early.add_argument("--trainer", default=values.get("trainer"))
+    chosen, _ = early.parse_known_args(flags)
+    if chosen.preset is not None:
+        if chosen.preset not in PRESETS:
+            raise ValueError(f"Preset {chosen.preset!r} is unknown: choose one of {', '.join(PRESETS)}.")
+        values = {**PRESETS[chosen.preset], **values}
+    trainer = chosen.trainer or values.get("trainer", "grpo")
+    if trainer not in TRAINERS:
+        raise ValueError(f"Trainer {trainer!r} is unknown: choose one of {', '.join(TRAINERS)}.")
+    return _parse(path, values, flags, TRAINERS[trainer][0])
+
+
+def _parse(path: Path, values: dict[str, Any], flags: list[str], config_class: type) -> Plan:
+    classes = (Recipe, config_class, trl.ModelConfig)
+    known = {f.name for cls in classes for f in dataclasses.fields(cls)}
+    for key in values:
+        _check_key(key, known, f"in {path}")
+    for flag in flags:
+        if flag.startswith("--"):
+            key = flag[2:].partition("=")[0].replace("-", "_")
+            _check_key(key.removeprefix("no_") if key not in known else key, known, "on the command line")
+    parser = _Parser(classes, allow_abbrev=False)
+    parser.set_defaults_with_config(**{"output_dir": f"runs/{path.stem}", **values})
+    recipe, config, model = parser.parse_args_into_dataclasses(args=flags, look_for_args_file=False)
+    if model.model_name_or_path is None:
+        raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
+    if model.model_name_or_path == "tiny":
+        model.model_name_or_path = str(TINY_MODEL)
+    plan = Plan(recipe, config, model, [_build_reward(name, kw) for name, kw in recipe.rewards.items()])
+    if recipe.prompts_per_step is not None:
+        plan.config = _with_accumulation(config, recipe.prompts_per_step * (2 if plan.paired else 1))
+    return plan
+
+
+def _find(name: str) -> Path:
+    """The file called `name`, or the packaged recipe of that name."""
+    packaged = Path(str(importlib.resources.files("selfrl.recipes"))) / name.removeprefix("recipes/")
+    for path in (Path(name), packaged):
+        if path.is_file():
+            return path
+    raise ValueError(f"The recipe {name} does not exist: check the path.")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    values = yaml.safe_load(path.read_text())
+    if not isinstance(values, dict):
+        raise ValueError(f"The recipe {path} is not a YAML mapping of keys to values.")
+    return values
+
+
+def _check_key(key: str, known: set[str], where: str) -> None:
+    if key not in known:
+        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"did you mean `{nearest[0]}`?" if nearest else "no valid key is near it."
+        raise ValueError(f"Unknown key `{key}` {where}: {hint}")
+
+
+def _build_reward(name: str, options: dict[str, Any]) -> Any:
+    module_name, _, class_name = name.rpartition(".")
+    module = importlib.import_module(module_name) if module_name else selfrl.rewards
+    if not hasattr(module, class_name):
+        valid = list(selfrl.rewards.__all__)
+        nearest = difflib.get_close_matches(class_name, valid, n=1, cutoff=0.3)
+        raise ValueError(f"Unknown reward {name!r}: did you mean {nearest[0] if nearest else valid}?")
+    try:
+        return getattr(module, class_name)(**options)
+    except TypeError as error:
+        raise ValueError(f"The reward {name} does not take these arguments: {error}.") from error
+
+
+def _with_accumulation(config: Any, prompts_per_step: int) -> Any:
+    rows = prompts_per_step * config.num_generations
+    micro = config.per_device_train_batch_size * config.world_size
+    if rows % micro:
+        raise ValueError(
+            f"One step has {rows} completions, which is no multiple of per_device_train_batch_size x processes "
+            f"({micro}): change one of them."
+        )
+    return dataclasses.replace(
+        config, gradient_accumulation_steps=rows // micro, generation_batch_size=rows, steps_per_generation=None
+    )

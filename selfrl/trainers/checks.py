@@ -1,0 +1,86 @@
+"""Checks of a run's data and batch shape, made before any model loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from datasets import Dataset, IterableDataset
+
+
+def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_dataset") -> None:
+    """Refuse data that the trainer or its rewards cannot use.
+
+    Rewards name the columns they need in an attribute `columns`.
+
+    Raises:
+        ValueError: for an empty data set, a missing `prompt` column, or a column that a reward needs.
+    """
+    columns = dataset.column_names
+    if columns is None:  # a stream that does not know its columns
+        return
+    if "prompt" not in columns:
+        raise ValueError(f"{role} has no `prompt` column (it has {columns}): rename the column of your questions.")
+    if isinstance(dataset, Dataset) and len(dataset) == 0:
+        raise ValueError(f"{role} is empty: check its path, split and filters.")
+    for reward in rewards:
+        for column in getattr(reward, "columns", ()):
+            if column not in columns:
+                hint = (
+                    "expand paraphrase pairs with selfrl.data.pairs.expand_pairs"
+                    if column in ("pair_id", "view")
+                    else "add or rename it"
+                )
+                raise ValueError(
+                    f"{type(reward).__name__} needs the column {column!r}, which {role} lacks (it has {columns}): {hint}."
+                )
+    if "pair_id" in columns and isinstance(dataset, IterableDataset):
+        raise ValueError(
+            f"{role} is a stream with `pair_id`, whose views cannot be brought together: load it as a map-style data set."
+        )
+
+
+def check_paired_batch(prompts_per_batch: int, pairs: int) -> None:
+    """Refuse a generation batch that would cut a pair, or that is larger than the data set.
+
+    Raises:
+        ValueError: if `prompts_per_batch` (unique prompts in a generation batch) is odd, or above 2 x `pairs`.
+    """
+    if prompts_per_batch % 2:
+        raise ValueError(
+            f"A generation batch holds {prompts_per_batch} prompts, which cuts a pair of views: make "
+            "generation_batch_size / num_generations even."
+        )
+    if prompts_per_batch > 2 * pairs:
+        raise ValueError(
+            f"A generation batch holds {prompts_per_batch // 2} pairs but the data set only {pairs}: lower "
+            "generation_batch_size or add pairs."
+        )
+
+
+def check_train_count(train: int, votes: int, local_rows: int, steps_per_generation: int) -> None:
+    """Refuse a `num_generations_train` that the batch cannot be cut to.
+
+    Args:
+        train: completions of a group that are trained on.
+        votes: completions of a group that are generated (num_generations).
+        local_rows: completions that one process generates at a time.
+        steps_per_generation: micro-batches that they are split into.
+
+    Raises:
+        ValueError: with what to change.
+    """
+    if not 2 <= train <= votes:
+        raise ValueError(
+            f"num_generations_train is {train}: it must lie between 2 and num_generations ({votes})."
+        )
+    if local_rows % votes:
+        raise ValueError(
+            f"num_generations_train needs whole groups on every process, but one process generates {local_rows} "
+            f"completions in groups of {votes}: make per_device_train_batch_size x steps_per_generation a multiple of {votes}."
+        )
+    if local_rows // votes * train % steps_per_generation:
+        raise ValueError(
+            f"{local_rows // votes * train} kept completions do not split into {steps_per_generation} micro-batches: "
+            "change num_generations_train or steps_per_generation."
+        )

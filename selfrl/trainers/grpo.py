@@ -1,0 +1,33 @@
+"""Group relative policy optimisation with voting rewards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trl
+
+from selfrl.trainers.groups import VotingGroups
+
+
+@dataclass
+class GRPOConfig(trl.GRPOConfig):
+    """TRL's `GRPOConfig` with a separate train count.
+
+    Args:
+        num_generations_train: how many of a group's `num_generations` completions are trained on; all vote.
+            Default: all.
+    """
+
+    num_generations_train: int | None = field(
+        default=None,
+        metadata={"help": "Completions of a group that are trained on; all num_generations vote. Default: all."},
+    )
+
+
+class GRPOTrainer(VotingGroups, trl.GRPOTrainer):
+    """TRL's `GRPOTrainer` for label-free rewards, see [`VotingGroups`] for what it adds.
+
+    Raises:
+        ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch
+            that would cut a pair.
+    """

@@ -1,0 +1,70 @@
+"""The papers' hyper-parameters, as keyword arguments of this package's configurations.
+
+A preset sets what its paper states, and leaves the rest to TRL. `prompts_per_step` (prompts or pairs a step) is a
+recipe's key: the gradient accumulation that gives it follows from the batch and the number of processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_CO_REWARDING = {
+    "trainer": "grpo",
+    "loss_type": "grpo",
+    "scale_rewards": "group",
+    "epsilon": 0.2,
+    "prompts_per_step": 128,
+    "num_generations": 8,
+    "learning_rate": 3e-6,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.1,  # below 1: a share of all steps
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_epsilon": 1e-8,
+    "temperature": 1.0,
+    "max_prompt_tokens": 512,
+    "max_completion_length": 3072,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # 2508.00410, data side
+    "co_rewarding_i": {**_CO_REWARDING, "beta": 0.005, "rewards": {"ContrastiveAgreementReward": {}}},
+    # 2504.16084
+    "ttrl": {
+        "trainer": "grpo",
+        "loss_type": "grpo",
+        "epsilon": 0.2,
+        "beta": 0.001,
+        "prompts_per_step": 8,
+        "num_generations": 64,
+        "num_generations_train": 32,
+        "learning_rate": 5e-7,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.03,
+        "temperature": 1.0,
+        "max_prompt_tokens": 512,
+        "max_completion_length": 3072,
+        "rewards": {"MajorityVoteReward": {}},
+    },
+    # 2505.21444
+    "srt": {
+        "trainer": "rloo",
+        "beta": 0.001,
+        "prompts_per_step": 16,
+        "num_generations": 32,
+        "learning_rate": 1e-6,
+        "rewards": {"MajorityVoteReward": {}},
+    },
+    # 2504.05812
+    "empo": {
+        "trainer": "grpo",
+        "loss_type": "grpo",
+        "beta": 0.0,
+        "num_generations": 7,
+        "learning_rate": 1e-6,
+        "lr_scheduler_type": "constant",
+        "max_prompt_tokens": 512,
+        "max_completion_length": 2048,
+        "rewards": {"SemanticEntropyReward": {}},
+    },
+}

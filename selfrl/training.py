@@ -1,0 +1,135 @@
+"""Run a plan: load its data and model, train, write checkpoints, metrics and a completions table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoTokenizer, PrinterCallback, ProgressCallback, TrainerCallback
+from trl import get_peft_config
+from trl.data_utils import is_conversational
+
+from selfrl.data.loading import load_rows, to_prompts
+from selfrl.data.pairs import expand_pairs
+from selfrl.monitor.metrics import MetricsFile
+from selfrl.monitor.progress import ProgressLines
+from selfrl.recipe import Plan
+
+
+def load_dataset(plan: Plan) -> Dataset:
+    """The training rows of a plan: prompts, as two views a pair where a reward needs them.
+
+    Raises:
+        ValueError: for data that does not exist, is empty or lacks a column.
+    """
+    recipe = plan.recipe
+    rows = load_rows(recipe.dataset, recipe.dataset_split, recipe.dataset_config)
+    rows = to_prompts(rows, recipe.prompt_column, recipe.system_prompt)
+    return expand_pairs(rows) if plan.paired and "view" not in rows.column_names else rows
+
+
+def drop_long_prompts(dataset: Dataset, tokenizer: Any, limit: int) -> Dataset:
+    """Drop rows whose prompt has more than `limit` tokens, and the other view of their pair with them.
+
+    Raises:
+        ValueError: if nothing is left.
+    """
+
+    def length(prompt: Any) -> int:
+        if is_conversational({"prompt": prompt}):
+            return len(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
+        return len(tokenizer(prompt).input_ids)
+
+    too_long = [length(prompt) > limit for prompt in dataset["prompt"]]
+    if "pair_id" in dataset.column_names:
+        ids = dataset["pair_id"]
+        broken = {pair_id for pair_id, long in zip(ids, too_long, strict=True) if long}
+        too_long = [pair_id in broken for pair_id in ids]
+    kept = dataset.select([i for i, long in enumerate(too_long) if not long])
+    if len(kept) == 0:
+        raise ValueError(f"Every prompt has more than {limit} tokens: raise max_prompt_tokens.")
+    return kept
+
+
+def build_trainer(
+    plan: Plan, callbacks: Sequence[TrainerCallback] = (), progress: ProgressLines | None = None
+) -> Any:
+    """The plan's trainer, with data and model loaded, a progress line a log and a metrics file."""
+    dataset = load_dataset(plan)
+    source = plan.model.model_name_or_path
+    tokenizer = AutoTokenizer.from_pretrained(source, revision=plan.model.model_revision, padding_side="left")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if plan.recipe.max_prompt_tokens is not None:
+        dataset = drop_long_prompts(dataset, tokenizer, plan.recipe.max_prompt_tokens)
+    plan.config.model_init_kwargs = {
+        "revision": plan.model.model_revision,
+        "attn_implementation": plan.model.attn_implementation,
+        "dtype": plan.model.dtype,
+        **(plan.config.model_init_kwargs or {}),
+    }
+    trainer = plan.trainer_class(
+        source,
+        plan.rewards,
+        plan.config,
+        dataset,
+        processing_class=tokenizer,
+        peft_config=get_peft_config(plan.model),
+        callbacks=[*callbacks, MetricsFile(), progress or ProgressLines()],
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def latest_checkpoint(output_dir: Path) -> Path | None:
+    """The newest checkpoint that was written whole; a run killed while saving leaves one without its last files."""
+    found = sorted(output_dir.glob("checkpoint-*/trainer_state.json"), key=lambda p: int(p.parent.name[11:]))
+    whole = [p.parent for p in found if any((p.parent / f).exists() for f in ("rng_state.pth", "rng_state_0.pth"))]
+    return whole[-1] if whole else None
+
+
+def run(trainer: Any) -> None:
+    """Train and save the model; `resume_from_checkpoint: latest` continues a killed run."""
+    resume = trainer.args.resume_from_checkpoint
+    if resume == "latest":
+        resume = latest_checkpoint(Path(trainer.args.output_dir))
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    trainer.save_model()
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Print what a run would do, as a table."""
+    config, recipe = plan.config, plan.recipe
+    views = 2 if plan.paired else 1
+    prompts = config.generation_batch_size // config.num_generations // views
+    source = Path(recipe.dataset)
+    missing = source.suffix in (".jsonl", ".json", ".parquet", ".csv") and not source.is_file()
+    backend = f"vLLM {config.vllm_mode}" if config.use_vllm else "transformers"
+    rows = {
+        "model": plan.model.model_name_or_path,
+        "data": f"{recipe.dataset} ({recipe.dataset_split})" + (" — not there yet" if missing else ""),
+        "trainer": plan.trainer_class.__name__,
+        "rewards": ", ".join(f"{name}({options or ''})" for name, options in recipe.rewards.items()),
+        "generation batch": f"{prompts} {'pairs' if views == 2 else 'prompts'} x {views} view(s) x "
+        f"{config.num_generations} completions = {config.generation_batch_size}",
+        "trained completions": f"{getattr(config, 'num_generations_train', None) or config.num_generations} a group",
+        "micro-batch": f"{config.per_device_train_batch_size} x {config.world_size} process(es) x "
+        f"{config.gradient_accumulation_steps} accumulation steps",
+        "learning rate": f"{config.learning_rate} {config.lr_scheduler_type}, warm-up {config.warmup_steps}",
+        "KL coefficient": config.beta,
+        "loss": getattr(config, "loss_type", "rloo"),
+        "lengths": f"prompt {recipe.max_prompt_tokens}, completion {config.max_completion_length}",
+        "temperature": config.temperature,
+        "length of run": f"{config.max_steps} steps" if config.max_steps > 0 else f"{config.num_train_epochs} epochs",
+        "rollouts": backend,
+        "output": config.output_dir,
+    }
+    table = Table(title="Plan", show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    console.print(table)
