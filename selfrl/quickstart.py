@@ -28,9 +28,9 @@ from selfrl.training import build_trainer
 
 RECIPE = "recipes/co_rewarding/tiny.yaml"
 ARMS = {
-    "co_rewarding_i": '{"ContrastiveAgreementReward": {}}',
-    "ground_truth": '{"AccuracyReward": {}}',
-    "random": '{"RandomReward": {}}',
+    "co_rewarding_i": "ContrastiveAgreementReward",
+    "ground_truth": "AccuracyReward",
+    "random": "RandomReward",
 }
 MAX_NEW_TOKENS = 40
 

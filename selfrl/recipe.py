@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+import torch
 import trl
 import yaml
 
@@ -33,7 +34,8 @@ class Recipe:
 
     Args:
         dataset: file, hub name or "tiny", see [`selfrl.data.loading.load_rows`].
-        rewards: reward class names of `selfrl.rewards` (or `module.Class`) to their keyword arguments; JSON as a flag.
+        rewards: reward class names of `selfrl.rewards` (or `module.Class`) to their keyword arguments; as a flag, JSON or
+            one bare name.
         trainer: "grpo" or "rloo".
         preset: name of a paper's hyper-parameters, see [`selfrl.trainers.presets`].
         dataset_config: configuration name of a hub data set.
@@ -47,7 +49,7 @@ class Recipe:
     """
 
     dataset: str
-    rewards: dict | str
+    rewards: str
     trainer: Literal["grpo", "rloo"] = "grpo"
     preset: str | None = None
     dataset_config: str | None = None
@@ -57,17 +59,23 @@ class Recipe:
     system_prompt: str | None = None
     max_prompt_tokens: int | None = None
     prompts_per_step: int | None = None
-    dry_run: bool = field(default=False)
+    dry_run: bool = False
+    reward_arguments: dict[str, dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.rewards, str):
-            try:
-                self.rewards = json.loads(self.rewards)
-            except json.JSONDecodeError:
-                self.rewards = {self.rewards: {}}
-        if not isinstance(self.rewards, dict) or not self.rewards:
-            raise ValueError('`rewards` must map reward names to arguments, as in {"MajorityVoteReward": {}}.')
-        self.rewards = {name: options or {} for name, options in self.rewards.items()}
+        self.reward_arguments = _read_rewards(self.rewards)
+
+
+def _read_rewards(value: Any) -> dict[str, dict[str, Any]]:
+    """A YAML mapping, the same as JSON, or one bare name."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError:
+            value = {value: {}}
+    if not isinstance(value, dict) or not value:
+        raise ValueError('`rewards` must map reward names to arguments, as in {"MajorityVoteReward": {}}.')
+    return {name: options or {} for name, options in value.items()}
 
 
 @dataclass
@@ -110,7 +118,10 @@ def parse_recipe(argv: Sequence[str]) -> Plan:
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--preset", default=values.get("preset"))
     early.add_argument("--trainer", default=values.get("trainer"))
+    early.add_argument("--dry_run", nargs="?", const="true", default=str(values.get("dry_run", False)))
     chosen, _ = early.parse_known_args(flags)
+    if chosen.dry_run.lower() == "true" and not torch.cuda.is_available():
+        values["use_cpu"] = True  # a plan for GPUs can be checked without one; TRL refuses bf16 otherwise
     if chosen.preset is not None:
         if chosen.preset not in PRESETS:
             raise ValueError(f"Preset {chosen.preset!r} is unknown: choose one of {', '.join(PRESETS)}.")
@@ -137,7 +148,7 @@ def _parse(path: Path, values: dict[str, Any], flags: list[str], config_class: t
         raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
     if model.model_name_or_path == "tiny":
         model.model_name_or_path = str(TINY_MODEL)
-    plan = Plan(recipe, config, model, [_build_reward(name, kw) for name, kw in recipe.rewards.items()])
+    plan = Plan(recipe, config, model, [_build_reward(name, kw) for name, kw in recipe.reward_arguments.items()])
     if recipe.prompts_per_step is not None:
         plan.config = _with_accumulation(config, recipe.prompts_per_step * (2 if plan.paired else 1))
     return plan

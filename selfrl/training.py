@@ -114,7 +114,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         "model": plan.model.model_name_or_path,
         "data": f"{recipe.dataset} ({recipe.dataset_split})" + (" — not there yet" if missing else ""),
         "trainer": plan.trainer_class.__name__,
-        "rewards": ", ".join(f"{name}({options or ''})" for name, options in recipe.rewards.items()),
+        "rewards": ", ".join(f"{name}({options or ''})" for name, options in recipe.reward_arguments.items()),
         "generation batch": f"{prompts} {'pairs' if views == 2 else 'prompts'} x {views} view(s) x "
         f"{config.num_generations} completions = {config.generation_batch_size}",
         "trained completions": f"{getattr(config, 'num_generations_train', None) or config.num_generations} a group",

@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 from selfrl.data.pairs import pair_rows
 from selfrl.trainers.checks import check_dataset, check_paired_batch, check_train_count
 from selfrl.trainers.sampling import PairedRepeatSampler
+from selfrl.trainers.vllm_cpu import prepare_vllm_on_cpu
 
 
 class VotingGroups:
@@ -62,6 +63,8 @@ class VotingGroups:
                 args.per_device_train_batch_size * args.steps_per_generation,
                 args.steps_per_generation,
             )
+        if args.use_vllm and args.vllm_mode == "colocate" and not torch.cuda.is_available():
+            prepare_vllm_on_cpu()
         super().__init__(model, rewards, args, train_dataset, eval_dataset, *rest, **options)  # type: ignore[call-arg]
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler:

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+from selfrl.data.tiny import TINY_MODEL
+from selfrl.recipe import parse_recipe
+from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward
+from selfrl.trainers import GRPOTrainer, RLOOTrainer
+from selfrl.trainers.presets import PRESETS
+
+ROOT = Path(__file__).parent.parent
+GPU_RECIPES = sorted(p for p in (ROOT / "recipes").glob("*/*.yaml") if p.stem != "tiny")
+
+BASE = """
+model_name_or_path: tiny
+dataset: tiny
+dataset_split: train[:64]
+rewards: {MajorityVoteReward: {ties: abstain}}
+use_cpu: true
+bf16: false
+per_device_train_batch_size: 8
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(BASE)
+    return path
+
+
+def test_flags_outrank_the_file_which_outranks_the_preset(recipe: Path) -> None:
+    recipe.write_text(BASE + "preset: ttrl\nbeta: 0.5\nprompts_per_step: 2\nnum_generations: 8\nnum_generations_train: 4\n")
+    config = parse_recipe([str(recipe), "--learning_rate", "0.25"]).config
+    assert (config.learning_rate, config.beta, config.temperature) == (0.25, 0.5, 1.0)
+    assert config.lr_scheduler_type == "cosine"
+
+
+def test_rewards_are_built_with_their_arguments(recipe: Path) -> None:
+    (reward,) = parse_recipe([str(recipe)]).rewards
+    assert isinstance(reward, MajorityVoteReward)
+    (reward,) = parse_recipe([str(recipe), "--rewards", '{"ContrastiveAgreementReward": {}}']).rewards
+    assert isinstance(reward, ContrastiveAgreementReward)
+    (reward,) = parse_recipe([str(recipe), "--rewards", "ContrastiveAgreementReward"]).rewards
+    assert isinstance(reward, ContrastiveAgreementReward)
+
+
+def test_the_trainer_and_the_packaged_model_are_found(recipe: Path) -> None:
+    plan = parse_recipe([str(recipe)])
+    assert plan.trainer_class is GRPOTrainer
+    assert plan.model.model_name_or_path == str(TINY_MODEL)
+    assert parse_recipe([str(recipe), "--trainer", "rloo"]).trainer_class is RLOOTrainer
+
+
+def test_a_contrastive_reward_makes_the_plan_paired(recipe: Path) -> None:
+    assert not parse_recipe([str(recipe)]).paired
+    assert parse_recipe([str(recipe), "--rewards", "ContrastiveAgreementReward"]).paired
+    assert parse_recipe([str(recipe), "--paired", "true"]).paired
+
+
+@pytest.mark.parametrize(("paired", "steps"), [("false", 4), ("true", 8)])
+def test_accumulation_follows_from_prompts_per_step(recipe: Path, paired: str, steps: int) -> None:
+    flags = ["--prompts_per_step", "4", "--num_generations", "8", "--paired", paired]
+    config = parse_recipe([str(recipe), *flags]).config
+    assert (config.gradient_accumulation_steps, config.steps_per_generation) == (steps, steps)
+    assert config.generation_batch_size == 8 * steps
+
+
+@pytest.mark.parametrize(
+    ("lines", "flags", "message"),
+    [
+        ("num_generation: 4", [], "Unknown key `num_generation` in .*: did you mean `num_generations`"),
+        ("", ["--lerning_rate", "1"], "Unknown key `lerning_rate` on the command line: did you mean `learning_rate`"),
+        ("preset: co_rewardin", [], "Preset 'co_rewardin' is unknown"),
+        ("trainer: ppo", [], "Trainer 'ppo' is unknown"),
+        ("", ["--rewards", "MajorityVote"], "did you mean MajorityVoteReward"),
+        ("", ["--rewards", '{"MajorityVoteReward": {"tie": 1}}'], "does not take these arguments"),
+        ("", ["--num_generations", "many"], "cannot be read"),
+        ("", ["--prompts_per_step", "1", "--num_generations", "7"], "no multiple of per_device_train_batch_size"),
+        ("model_name_or_path: null", [], "names no model"),
+    ],
+)
+def test_bad_recipes_end_in_one_sentence(recipe: Path, lines: str, flags: list[str], message: str) -> None:
+    recipe.write_text(BASE + lines)
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_recipe([str(recipe), *flags])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"nowhere\.yaml does not exist"):
+        parse_recipe([str(tmp_path / "nowhere.yaml")])
+    with pytest.raises(ValueError, match="Name a recipe first"):
+        parse_recipe([])
+
+
+@pytest.mark.parametrize("path", GPU_RECIPES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_published_recipes_build_every_configuration(path: Path) -> None:
+    plan = parse_recipe([str(path), "--dry_run"])
+    config = plan.config
+    published = (config.learning_rate, config.beta, config.num_generations, config.epsilon, config.temperature)
+    assert published == (3e-6, 0.005, 8, 0.2, 1.0)
+    assert (config.max_completion_length, plan.recipe.max_prompt_tokens) == (3072, 512)
+    assert config.generation_batch_size == 128 * 2 * 8  # 128 pairs, two views, G = 8
+    assert (config.lr_scheduler_type, config.warmup_steps, config.loss_type) == ("cosine", 0.1, "grpo")
+    assert config.use_vllm
+
+
+def test_presets_state_the_papers_counts() -> None:
+    ttrl = PRESETS["ttrl"]
+    assert (ttrl["num_generations"], ttrl["num_generations_train"], ttrl["prompts_per_step"]) == (64, 32, 8)
+    assert (PRESETS["srt"]["trainer"], PRESETS["srt"]["num_generations"]) == ("rloo", 32)
