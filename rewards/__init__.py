@@ -1,1 +1,16 @@
-"""TODO."""
+"""Rewards that need no labels, and their controls, for TRL's trainers."""
+
+from selfrl.rewards.controls import RandomReward
+from selfrl.rewards.entropy import SemanticEntropyReward
+from selfrl.rewards.formats import FormatReward
+from selfrl.rewards.ground_truth import AccuracyReward
+from selfrl.rewards.voting import ContrastiveAgreementReward, MajorityVoteReward
+
+__all__ = [
+    "AccuracyReward",
+    "ContrastiveAgreementReward",
+    "FormatReward",
+    "MajorityVoteReward",
+    "RandomReward",
+    "SemanticEntropyReward",
+]

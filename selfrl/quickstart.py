@@ -73,7 +73,7 @@ def _run_arm(
         [RECIPE, "--rewards", rewards, "--paired", "true", "--output_dir", str(folder), "--seed", str(seed)]
     )
     probe = HeldOutAccuracy(
-        measure.questions.select(range(100)), every=10, n=4, max_new_tokens=MAX_NEW_TOKENS, seed=seed, console=console
+        measure.questions.select(range(100)), every=20, n=4, max_new_tokens=MAX_NEW_TOKENS, seed=seed, console=console
     )
     trainer = build_trainer(plan, [probe], ProgressLines(name, console))
     trainer.train()

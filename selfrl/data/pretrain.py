@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import random
+import time
 from pathlib import Path
 
 import torch
@@ -20,7 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from selfrl.data.problems import NAMES, THINGS, draw_problems, solution, wordings_of
+from selfrl.data.tiny import tiny_problems
 from selfrl.data.tokenizer import build_tokenizer
+from selfrl.eval.sampled import sample_completions, sampled_accuracy
 
 STEP_NOISE = {1: 0.30, 2: 0.17}  # chance that one sum goes wrong, by the number of sums: 30 % of solutions in all
 UNBOXED = 0.04  # share of solutions that stop without a boxed answer
@@ -101,3 +104,25 @@ def pretrain(out: Path, steps: int, batch_size: int, lr: float, seed: int) -> Ll
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     return model
+
+
+def main() -> None:
+    """Pre-train, save, and print held-out accuracy as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for model and tokenizer")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    started = time.perf_counter()
+    model = pretrain(args.out, args.steps, batch_size=256, lr=3e-3, seed=args.seed)
+    minutes = (time.perf_counter() - started) / 60
+    questions, tokenizer = tiny_problems("heldout", 250, seed=1), build_tokenizer()
+    figures = {}
+    for name, n, temperature in (("greedy", 1, 0.0), ("sampled", 8, 1.0)):
+        completions = sample_completions(model, tokenizer, questions["prompt"], n, 40, temperature)
+        figures[name] = round(sampled_accuracy(completions, questions["answer"]).avg, 4)
+    print(json.dumps({**figures, "questions": len(questions), "minutes": round(minutes, 1)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Reward from the entropy of a group's meanings."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from selfrl.answers.keys import KeyMode, ReadAnswer
+from selfrl.rewards.groups import Metrics, consecutive_groups, prompt_id
+from selfrl.rewards.voting import VoteRule, _VotingReward, _without_unreadable, vote_metrics
+
+
+def semantic_entropy(keys: Sequence[str | None]) -> float:
+    """H = −Σ p(c) log p(c) over clusters of equal keys, in nats; a completion without a key is its own cluster.
+
+    >>> round(semantic_entropy(["4", "4", "5", "5"]), 4), round(semantic_entropy([None, None]), 4)
+    (0.6931, 0.6931)
+    """
+    counts = Counter(key for key in keys if key is not None)
+    sizes = [*counts.values(), *[1] * sum(key is None for key in keys)]
+    return -sum(n / len(keys) * math.log(n / len(keys)) for n in sizes)
+
+
+def semantic_entropy_rewards(
+    keys: Sequence[str | None], low: float = 0.0, high: float | None = None
+) -> list[float | None]:
+    """r_i = p(c_i), the share of y_i's cluster; all None unless low < H < high. `high` defaults to log G.
+
+    >>> semantic_entropy_rewards(["4", "4", "5", None])
+    [0.5, 0.5, 0.25, 0.0]
+    >>> semantic_entropy_rewards(["4", "5", "6"])
+    [None, None, None]
+    """
+    entropy = semantic_entropy(keys)
+    bound = math.log(len(keys)) if high is None else high
+    # all-different sums to log G only up to rounding
+    if entropy <= low + 1e-12 or entropy >= bound - 1e-12:
+        return [None] * len(keys)
+    counts = Counter(keys)
+    return [0.0 if key is None else counts[key] / len(keys) for key in keys]
+
+
+class SemanticEntropyReward(_VotingReward):
+    r"""Share of a completion's meaning in its group: EMPO (2504.05812).
+
+    Completions of a prompt are clustered by equivalent answers; r_i = p(c_i). Prompts that are too easy or too hard
+    are left out by the gate low < H < high on the entropy H = −Σ p log p. As in the authors' code, groups with
+    H ≥ log G, where no two agree, never count; groups with H ≤ 0, where all agree, have nothing to learn from.
+
+    Abstains (None): a gated group; a completion whose answer is unsafe to read. A completion without an answer is
+    a cluster of its own and gets 0.
+
+    Args:
+        low: lower bound of H in nats, exclusive.
+        high: upper bound of H in nats, exclusive; log G by default.
+        mode: see [`VoteRule`].
+
+    Example:
+        >>> reward = SemanticEntropyReward()
+        >>> reward(prompts=["2+2?"] * 4, completions=[r"\boxed{4}", r"\boxed{4}", r"\boxed{5}", "?"])
+        [0.5, 0.5, 0.25, 0.0]
+    """
+
+    def __init__(self, low: float = 0.0, high: float | None = None, mode: KeyMode = "canonical") -> None:
+        self.__name__ = type(self).__name__
+        self.low, self.high = low, high
+        self.rule = VoteRule(mode=mode)
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Any] | None = None,
+        *,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """One reward a completion, in order."""
+        ids = [prompt_id(prompt) for prompt in prompts]
+        return self._rewards(ids, completions, self._score, log_metric, log_extra)
+
+    def _score(self, rows: list[tuple[str, ReadAnswer]]) -> tuple[list[float | None], Metrics]:
+        answers = [answer for _, answer in rows]
+        rewards: list[float | None] = []
+        groups = []
+        for members in consecutive_groups(prompt for prompt, _ in rows):
+            keys = self.rule.merged([answers[i] for i in members])
+            rewards += semantic_entropy_rewards(keys, self.low, self.high)
+            groups.append(keys)
+        metrics = vote_metrics(groups, rewards, answers)
+        metrics["semantic_entropy"] = sum(map(semantic_entropy, groups)) / len(groups)
+        return _without_unreadable(rewards, answers), metrics

@@ -1,0 +1,86 @@
+"""Groups in a batch, and batches over several processes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import torch.distributed
+from accelerate.utils import broadcast_object_list, gather_object
+
+Row = TypeVar("Row")
+Metrics = dict[str, float]
+
+
+def completion_text(completion: Any) -> str:
+    """The text of a completion: a string, or the content of the last assistant message that has any.
+
+    >>> completion_text([{"role": "assistant", "content": [{"type": "text", "text": "4"}]}])
+    '4'
+    """
+    if isinstance(completion, str):
+        return completion
+    for message in reversed(completion):
+        content = message.get("content")
+        if message.get("role") == "assistant" and content:
+            if isinstance(content, str):
+                return content
+            return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+    return ""
+
+
+def prompt_id(prompt: Any) -> str:
+    """A digest that equal prompts share: of text, of conversations, of the pixels of their images.
+
+    >>> prompt_id([{"role": "user", "content": "2+2?"}]) == prompt_id([{"role": "user", "content": "2+2?"}])
+    True
+    """
+    digest = hashlib.sha256()
+    _feed(digest, prompt)
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, value: Any) -> None:
+    if isinstance(value, dict):
+        for key in sorted(value):
+            digest.update(f"<{key}>".encode())
+            _feed(digest, value[key])
+    elif isinstance(value, list | tuple):
+        for item in value:
+            digest.update(b"<item>")
+            _feed(digest, item)
+    elif hasattr(value, "tobytes"):
+        digest.update(value.tobytes())
+    else:
+        digest.update(str(value).encode("utf-8", "surrogatepass"))
+
+
+def consecutive_groups(ids: Iterable[Any]) -> list[list[int]]:
+    """Row numbers of each run of equal ids.
+
+    >>> consecutive_groups(["a", "a", "b", "a"])
+    [[0, 1], [2], [3]]
+    """
+    return [[i for i, _ in run] for _, run in itertools.groupby(enumerate(ids), key=lambda pair: pair[1])]
+
+
+def over_all_processes(
+    compute: Callable[[list[Row]], tuple[list[float | None], Metrics]], rows: Sequence[Row]
+) -> tuple[list[float | None], Metrics]:
+    """Compute rewards from the rows of all processes, and return this process's rewards and the global metrics.
+
+    A group may span processes, so nothing is decided from a local slice. The main process computes for all: a
+    symbolic merge under a time budget could otherwise come out differently on each. Every process must call this
+    equally often.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return compute(list(rows))
+    rank = torch.distributed.get_rank()
+    counts = gather_object([len(rows)])
+    everything = gather_object(list(rows))
+    result = [compute(everything) if rank == 0 else None]
+    rewards, metrics = broadcast_object_list(result, from_process=0)[0]
+    start = sum(counts[:rank])
+    return rewards[start : start + len(rows)], metrics

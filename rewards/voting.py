@@ -1,0 +1,265 @@
+"""Rewards from votes among a model's own answers: majority vote and contrastive agreement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selfrl.answers import merge_keys, read_answer, vote
+from selfrl.answers.keys import KeyMode, ReadAnswer
+from selfrl.answers.voting import Ties
+from selfrl.rewards.groups import Metrics, completion_text, consecutive_groups, over_all_processes, prompt_id
+
+
+@dataclass(frozen=True)
+class VoteRule:
+    """How a group elects its label.
+
+    Args:
+        ties: "first" (the authors' behaviour) or "abstain".
+        min_votes: fewest votes that make a label.
+        min_margin: smallest lead over the runner-up that makes a label.
+        max_agreement: a group whose winner has a larger share of all completions gives no reward: its advantages
+            would only blow up the last dissenters.
+        mode: "raw" compares answers as strings, as the Co-rewarding authors do, and merges nothing.
+    """
+
+    ties: Ties = "first"
+    min_votes: int = 1
+    min_margin: int = 0
+    max_agreement: float | None = None
+    mode: KeyMode = "canonical"
+
+    def label(self, keys: Sequence[str | None]) -> str | None:
+        """The group's label, or None."""
+        return vote(keys, ties=self.ties, min_votes=self.min_votes, min_margin=self.min_margin)
+
+    def gated(self, keys: Sequence[str | None]) -> bool:
+        """Whether the group agrees more than `max_agreement`."""
+        return self.max_agreement is not None and agreement(keys) > self.max_agreement
+
+    def merged(self, answers: Sequence[ReadAnswer]) -> list[str | None]:
+        """The keys of answers that are compared with each other, one spelling a meaning."""
+        keys = [answer.key for answer in answers]
+        return keys if self.mode == "raw" else merge_keys(keys)
+
+
+def agreement(keys: Sequence[str | None]) -> float:
+    """Share of the most common key among all completions; 0 if none answers.
+
+    >>> agreement(["4", "4", "5", None])
+    0.5
+    """
+    counts = Counter(key for key in keys if key is not None)
+    return max(counts.values(), default=0) / len(keys)
+
+
+def majority_rewards(keys: Sequence[str | None], label: str | None, soft: bool = False) -> list[float | None]:
+    """r_i = 1[key_i = label]; soft: r_i = share of key_i among all completions. No label: all None.
+
+    >>> majority_rewards(["4", "4", "5", None], "4")
+    [1.0, 1.0, 0.0, 0.0]
+    >>> majority_rewards(["4", "4", "5", None], "4", soft=True)
+    [0.5, 0.5, 0.25, 0.0]
+    """
+    if label is None:
+        return [None] * len(keys)
+    if soft:
+        counts = Counter(keys)
+        return [0.0 if key is None else counts[key] / len(keys) for key in keys]
+    return [float(key == label) for key in keys]
+
+
+class _VotingReward:
+    """Reads answers, scores them over all processes, and logs; subclasses say how."""
+
+    __name__: str
+    rule: VoteRule
+
+    def _rewards(
+        self,
+        ids: Sequence[Any],
+        completions: Sequence[Any],
+        score: Callable[[list[tuple[Any, ReadAnswer]]], tuple[list[float | None], Metrics]],
+        log_metric: Callable[[str, float], None] | None,
+        log_extra: Callable[[str, list[Any]], None] | None,
+    ) -> list[float | None]:
+        answers = [read_answer(completion_text(c), mode=self.rule.mode) for c in completions]
+        rewards, metrics = over_all_processes(score, list(zip(ids, answers, strict=True)))
+        if log_metric is not None:
+            for name, value in metrics.items():
+                log_metric(f"{self.__name__}/{name}", value)
+        if log_extra is not None:
+            log_extra(f"{self.__name__}/answer", [answer.key for answer in answers])
+        return rewards
+
+
+class MajorityVoteReward(_VotingReward):
+    r"""Agreement with the group's own majority: TTRL (2504.16084), SRT (2505.21444).
+
+    For completions y_1..y_G of a prompt, y* = mode{ans(y_i)} and r_i = 1[ans(y_i) = y*]; with `soft`, r_i is the
+    share of y_i's answer among all G. Answers are compared by canonical key, merged symbolically where spelling does
+    not decide. Groups are runs of equal prompts, over all processes.
+
+    Abstains (None): the whole group if it has no label (nobody answers, a tie under "abstain", `min_votes`,
+    `min_margin`) or agrees beyond `max_agreement`; a completion whose answer is unsafe to read. A completion
+    without an answer gets 0.
+
+    Args:
+        soft: reward shares instead of agreement.
+        **rule: fields of [`VoteRule`].
+
+    Example:
+        >>> reward = MajorityVoteReward()
+        >>> reward(prompts=["2+2?"] * 3, completions=[r"\boxed{4}", r"\boxed{4.0}", r"\boxed{5}"])
+        [1.0, 1.0, 0.0]
+    """
+
+    def __init__(self, soft: bool = False, **rule: Any) -> None:
+        self.__name__ = type(self).__name__
+        self.soft = soft
+        self.rule = VoteRule(**rule)
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Any] | None = None,
+        *,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """One reward a completion, in order."""
+        ids = [prompt_id(prompt) for prompt in prompts]
+        return self._rewards(ids, completions, self._score, log_metric, log_extra)
+
+    def _score(self, rows: list[tuple[str, ReadAnswer]]) -> tuple[list[float | None], Metrics]:
+        answers = [answer for _, answer in rows]
+        rewards: list[float | None] = []
+        groups = []
+        for members in consecutive_groups(prompt for prompt, _ in rows):
+            keys = self.rule.merged([answers[i] for i in members])
+            label = None if self.rule.gated(keys) else self.rule.label(keys)
+            rewards += majority_rewards(keys, label, self.soft)
+            groups.append(keys)
+        return _without_unreadable(rewards, answers), vote_metrics(groups, rewards, answers)
+
+
+class ContrastiveAgreementReward(_VotingReward):
+    r"""Agreement with the majority on a paraphrase: Co-rewarding I (2508.00410).
+
+    A prompt x and its paraphrase x' elect y_v and y'_v, and reward each other: r_i = 1[ans(y_i) = y'_v] and
+    r'_i = 1[ans(y'_i) = y_v]. A model that agrees with itself for a shallow reason, such as "always 0", finds no
+    support in the other wording as easily as in its own.
+
+    Views are joined on the columns `pair_id` and `view` (0 and 1), over all processes. selfrl's trainers keep both
+    views in one batch; under TRL's own, interleave them with `shuffle_dataset=False` and an even number of prompts a
+    batch. Both views' answers are merged symbolically together before the vote.
+
+    Abstains (None): a view whose opposite has no label, or that itself agrees beyond `max_agreement`; a completion
+    whose answer is unsafe to read. A completion without an answer gets 0.
+
+    Raises:
+        ValueError: without the columns, for a view other than 0 or 1, or for a pair with one view in the batch.
+
+    Args:
+        **rule: fields of [`VoteRule`].
+
+    Example:
+        >>> reward = ContrastiveAgreementReward()
+        >>> reward(
+        ...     prompts=["2+2?"] * 2 + ["Add 2 to 2."] * 2,
+        ...     completions=[r"\boxed{4}", r"\boxed{5}", r"\boxed{4}", r"\boxed{4}"],
+        ...     pair_id=[7] * 4,
+        ...     view=[0, 0, 1, 1],
+        ... )
+        [1.0, 0.0, 1.0, 1.0]
+    """
+
+    columns = ("pair_id", "view")
+
+    def __init__(self, **rule: Any) -> None:
+        self.__name__ = type(self).__name__
+        self.rule = VoteRule(**rule)
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Any] | None = None,
+        *,
+        pair_id: Sequence[Any] | None = None,
+        view: Sequence[int] | None = None,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """One reward a completion, in order."""
+        if pair_id is None or view is None:
+            raise ValueError(
+                f"{self.__name__} needs the columns `pair_id` and `view`: expand paraphrase pairs with "
+                "selfrl.data.pairs.expand_pairs."
+            )
+        return self._rewards(
+            list(zip(pair_id, view, strict=True)), completions, self._score, log_metric, log_extra
+        )
+
+    def _score(self, rows: list[tuple[tuple[Any, int], ReadAnswer]]) -> tuple[list[float | None], Metrics]:
+        answers = [answer for _, answer in rows]
+        rewards: list[float | None] = [None] * len(rows)
+        groups, agreed = [], []
+        for pair, (first, second) in _views_of_pairs([joint for joint, _ in rows]).items():
+            if not first or not second:
+                raise ValueError(
+                    f"Pair {pair!r} has only one view in this batch: train with selfrl.trainers.GRPOTrainer or "
+                    "RLOOTrainer, or interleave the views and set shuffle_dataset=False."
+                )
+            merged = self.rule.merged([answers[i] for i in first + second])
+            keys = (merged[: len(first)], merged[len(first) :])
+            labels = tuple(self.rule.label(k) for k in keys)
+            for members, own, opposite in ((first, keys[0], labels[1]), (second, keys[1], labels[0])):
+                label = None if self.rule.gated(own) else opposite
+                for i, reward in zip(members, majority_rewards(own, label), strict=True):
+                    rewards[i] = reward
+            groups += keys
+            if None not in labels:
+                agreed.append(labels[0] == labels[1])
+        metrics = vote_metrics(groups, rewards, answers)
+        if agreed:
+            metrics["cross_view_agreement"] = sum(agreed) / len(agreed)
+        return _without_unreadable(rewards, answers), metrics
+
+
+def _views_of_pairs(joints: Sequence[tuple[Any, int]]) -> dict[Any, tuple[list[int], list[int]]]:
+    views: dict[Any, tuple[list[int], list[int]]] = {}
+    for i, (pair, view) in enumerate(joints):
+        if view not in (0, 1):
+            raise ValueError(f"Pair {pair!r} has the view {view!r}: `view` must be 0 or 1.")
+        views.setdefault(pair, ([], []))[view].append(i)
+    return views
+
+
+def _without_unreadable(rewards: list[float | None], answers: Sequence[ReadAnswer]) -> list[float | None]:
+    return [None if a.unreadable else reward for reward, a in zip(rewards, answers, strict=True)]
+
+
+def vote_metrics(
+    groups: Sequence[Sequence[str | None]], rewards: Sequence[float | None], answers: Sequence[ReadAnswer]
+) -> Metrics:
+    """What a vote looked like, for the log: shares in 0..1 over the global batch.
+
+    `majority_ratio` is the mean share of each group's most common answer; `concentration` the share of the batch's
+    most common answer over all prompts, the cheapest sign of collapse; `labelled` the share of completions with a
+    reward; `no_answer` and `unreadable` the shares of completions without an answer, or with an unsafe one.
+    """
+    everything = [key for group in groups for key in group]
+    return {
+        "majority_ratio": sum(agreement(group) for group in groups) / len(groups),
+        "concentration": agreement(everything),
+        "labelled": sum(reward is not None for reward in rewards) / len(rewards),
+        "no_answer": sum(a.key is None and not a.unreadable for a in answers) / len(answers),
+        "unreadable": sum(a.unreadable for a in answers) / len(answers),
+    }

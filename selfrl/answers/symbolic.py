@@ -1,0 +1,61 @@
+"""Equality beyond spelling: `\\frac{\\sqrt{3}}{2}` and `\\sqrt{3}/2`, decided in a child process within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfrl.answers.canonical import canonical_key, is_number_key, is_word_key
+from selfrl.answers.worker import WORKER
+
+
+def merge_keys(keys: Sequence[str | None], *, budget_s: float = 1.0) -> list[str | None]:
+    r"""Replace each key by the first key of the group that is mathematically equal to it.
+
+    Numbers and words are decided by their spelling, so a group of those costs nothing. A key that could not be
+    compared within the budget, or that hangs the parser, stays as it is.
+
+    Args:
+        keys: canonical keys of a group, None where there is no answer.
+        budget_s: seconds for the whole group.
+
+    Example:
+        >>> merge_keys([r"\frac{\sqrt{3}}{2}", "1", None, r"\sqrt{3}/2"])
+        ['\\frac{\\sqrt{3}}{2}', '1', None, '\\frac{\\sqrt{3}}{2}']
+    """
+    distinct = [key for key in dict.fromkeys(keys) if key is not None and not is_word_key(key)]
+    symbolic = [key for key in distinct if not is_number_key(key)]
+    if not symbolic or len(distinct) == 1:
+        return list(keys)
+    labels = WORKER.cluster(distinct, budget_s)
+    leader = {key: distinct[label] if label >= 0 else key for key, label in zip(distinct, labels, strict=True)}
+    return [None if key is None else leader.get(key, key) for key in keys]
+
+
+def equivalent(a: str, b: str) -> bool | None:
+    r"""Whether two answer texts mean the same; None if that could not be decided safely.
+
+    Equal keys are equal; two different numbers, or plain words, are not; the rest goes to math-verify.
+
+    Example:
+        >>> equivalent("0.5", r"\frac{1}{2}"), equivalent("2", "3"), equivalent(r"2\sqrt{2}", r"\sqrt{8}")
+        (True, False, True)
+        >>> equivalent("9^{9^{9}}", "1") is None
+        True
+    """
+    return keys_equivalent(canonical_key(a), canonical_key(b))
+
+
+def keys_equivalent(a: str | None, b: str | None, *, budget_s: float = 2.0) -> bool | None:
+    """[`equivalent`] for canonical keys.
+
+    >>> keys_equivalent("1/2", "x") is False, keys_equivalent(None, "1") is None
+    (True, True)
+    """
+    if a is None or b is None:
+        return None
+    if a == b:
+        return True
+    if is_word_key(a) or is_word_key(b) or (is_number_key(a) and is_number_key(b)):
+        return False
+    labels = WORKER.cluster([a, b], budget_s)
+    return None if -1 in labels else labels[0] == labels[1]
