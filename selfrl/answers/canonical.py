@@ -12,7 +12,8 @@ from selfrl.answers.numbers import MAX_DIGITS, exact_number, join_thousands
 MAX_NESTING = 12
 
 _CHOICE = re.compile(r"\(([A-J])\)|([A-J])[.):]")
-_WORDS = re.compile(r"[a-zA-Z][a-zA-Z' -]*[a-zA-Z]")
+# A hyphen joins words of two letters or more; beside a single letter it is a minus.
+_WORDS = re.compile(r"(?i:no)|(?=.*[a-zA-Z]{3})[a-zA-Z]+(?:(?:[ ']|(?<=[a-zA-Z]{2})-(?=[a-zA-Z]{2}))[a-zA-Z]+)*")
 _OPEN, _CLOSE = "([{", ")]}"
 _DIGIT_RUN = re.compile(rf"\d{{{MAX_DIGITS},}}")
 _BARE_TOWER = re.compile(r"\^-?\d+\^")
@@ -61,7 +62,7 @@ def is_word_key(key: str) -> bool:
     >>> is_word_key("monday"), is_word_key("B"), is_word_key("x+1")
     (True, True, False)
     """
-    return re.fullmatch(r"[a-zA-Z]|[a-z][a-z' -]*[a-z]", key) is not None
+    return len(key) == 1 and key.isalpha() or (key.islower() and _WORDS.fullmatch(key) is not None)
 
 
 def brackets(key: str) -> str | None:

@@ -1,0 +1,134 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfrl.answers import canonical_key, equivalent, merge_keys, symbolic
+from selfrl.answers.worker import SymbolicWorker
+
+EQUAL = [
+    (r"\frac{\sqrt{3}}{2}", r"\sqrt{3}/2"),
+    (r"2\sqrt{2}", r"\sqrt{8}"),
+    ("x^2+2x+1", "(x+1)^2"),
+    (r"\frac{x+1}{2}", "0.5x+0.5"),
+    (r"\frac{1}{\sqrt2}", r"\frac{\sqrt2}{2}"),
+    ("1+2i", "2i+1"),
+    ("2^{5}", "32"),
+    (r"\sqrt{16}", "4"),
+    (r"\ln 8", r"3\ln 2"),
+    ("a-b", "-(b-a)"),
+]
+UNEQUAL = [
+    ("2", "3"),
+    (r"\sqrt{2}", r"\sqrt{3}"),
+    ("x^2+1", "(x+1)^2"),
+    ("x+y", "x-y"),
+    ("x", "y"),
+    (r"\sqrt{2}", "1.414"),
+    ("(1,2)", "[1,2]"),
+    ("(1,2)", "(2,1)"),
+    ("monday", "tuesday"),
+    ("A", "B"),
+    ("3", "x"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), EQUAL)
+def test_equal_answers(a: str, b: str) -> None:
+    assert equivalent(a, b) is True
+    first, second = canonical_key(a), canonical_key(b)
+    assert merge_keys([first, second]) == [first, first]
+
+
+@pytest.mark.parametrize(("a", "b"), UNEQUAL)
+def test_unequal_answers(a: str, b: str) -> None:
+    assert equivalent(a, b) is False
+    keys = [canonical_key(a), canonical_key(b)]
+    assert merge_keys(keys) == keys
+
+
+@pytest.mark.parametrize("bomb", ["9^{9^{9}}", "(10^9)!", "1" * 1000, ""])
+def test_what_cannot_be_decided_is_none(bomb: str) -> None:
+    assert equivalent(bomb, "1") is None
+    assert equivalent("1", bomb) is None
+
+
+def test_numbers_and_words_never_reach_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> list[int]:
+        raise AssertionError("asked the child")
+
+    monkeypatch.setattr(symbolic.WORKER, "cluster", refuse)
+    keys = ["1", "2/3", None, "monday", "B", "1"]
+    assert merge_keys(keys) == keys
+    assert equivalent("1", "2") is False
+    with pytest.raises(AssertionError):
+        merge_keys([r"\sqrt{2}", "1"])
+
+
+def test_a_key_joins_the_first_of_its_cluster() -> None:
+    keys = ["x+1", r"\sqrt{8}", "1+x", None, r"2\sqrt{2}", "7", r"2\cdot\sqrt{2}"]
+    assert merge_keys(keys) == ["x+1", r"\sqrt{8}", "x+1", None, r"\sqrt{8}", "7", r"\sqrt{8}"]
+
+
+@pytest.mark.timeout(30)
+def test_a_stalling_key_is_killed_left_out_and_counted_and_the_rest_is_right() -> None:
+    """Past the caps on purpose: math-verify hangs on these, in a thread it would freeze the process."""
+    worker = SymbolicWorker()
+    try:
+        keys = [r"\sqrt{8}", "9^{9^{9^{9}}}", r"2\sqrt{2}", "(10^{9})!", "x+1"]
+        started = time.monotonic()
+        labels = worker.cluster(keys, budget_s=10.0)
+        assert time.monotonic() - started < 10
+        assert (labels[0], labels[2], labels[4]) == (0, 0, 4)
+        assert labels[1] in (-1, 1) and labels[3] in (-1, 3)
+        assert worker.cluster([r"\sqrt{8}", r"2\sqrt{2}"], budget_s=5.0) == [0, 0]
+    finally:
+        worker.close()
+
+
+@pytest.mark.timeout(30)
+def test_a_child_killed_from_outside_is_replaced() -> None:
+    worker = SymbolicWorker()
+    try:
+        assert worker.cluster(["x+1", "1+x"], 5.0) == [0, 0]
+        assert worker._process is not None
+        os.kill(worker._process.pid, 9)
+        worker._process.wait()
+        assert worker.cluster(["x+1", "1+x"], 5.0) == [0, 0]
+    finally:
+        worker.close()
+
+
+def test_nothing_is_compared_without_a_budget() -> None:
+    worker = SymbolicWorker()
+    try:
+        assert worker.cluster(["x+1", "1+x"], 0.0) == [-1, -1]
+    finally:
+        worker.close()
+
+
+def test_threads_share_the_child() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda i: equivalent(f"x+{i}", f"{i}+x"), range(8)))
+    assert results == [True] * 8
+    assert threading.active_count() < 20
+
+
+def test_importing_answers_loads_neither_torch_nor_sympy() -> None:
+    code = "import selfrl.answers, sys; print({'torch', 'sympy', 'math_verify'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(["x+1", "1+x", r"\sqrt{8}", r"2\sqrt{2}", "3", "B", None]), max_size=10))
+def test_merging_is_idempotent_and_keeps_numbers(keys: list[str | None]) -> None:
+    merged = merge_keys(keys, budget_s=5.0)
+    assert merge_keys(merged, budget_s=5.0) == merged
+    assert [k for k in merged if k in ("3", "B", None)] == [k for k in keys if k in ("3", "B", None)]

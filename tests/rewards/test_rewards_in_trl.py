@@ -1,0 +1,79 @@
+"""Every reward inside TRL's own, unmodified trainers."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import trl
+
+from selfrl.data.pairs import expand_pairs
+from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.rewards import (
+    AccuracyReward,
+    ContrastiveAgreementReward,
+    FormatReward,
+    MajorityVoteReward,
+    RandomReward,
+    SemanticEntropyReward,
+)
+
+OPTIONS: dict[str, Any] = dict(
+    per_device_train_batch_size=16,
+    num_generations=4,
+    max_completion_length=40,
+    max_steps=2,
+    use_cpu=True,
+    bf16=False,
+    report_to="none",
+    logging_steps=1,
+    save_strategy="no",
+    gradient_checkpointing=False,
+    disable_tqdm=True,
+    shuffle_dataset=False,
+    log_completions=True,
+    num_completions_to_print=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("config_class", "trainer_class"), [(trl.GRPOConfig, trl.GRPOTrainer), (trl.RLOOConfig, trl.RLOOTrainer)]
+)
+def test_all_rewards_train_together(config_class: Any, trainer_class: Any, tmp_path: Path) -> None:
+    rewards = [
+        MajorityVoteReward(),
+        ContrastiveAgreementReward(),
+        SemanticEntropyReward(),
+        AccuracyReward(),
+        FormatReward(),
+        RandomReward(),
+    ]
+    trainer = trainer_class(
+        str(TINY_MODEL),
+        rewards,
+        config_class(str(tmp_path), **OPTIONS),
+        expand_pairs(tiny_problems("train", 8)),
+    )
+    trainer.train()
+    rows = [row for row in trainer.state.log_history if "reward" in row]
+    assert len(rows) == 2
+    for reward in rewards:
+        means = [row[f"rewards/{reward.__name__}/mean"] for row in rows]
+        assert all(0 <= mean <= 1 for mean in means if mean is not None and not math.isnan(mean))
+    assert 0 < rows[0]["MajorityVoteReward/majority_ratio"] <= 1
+    assert 0 <= rows[0]["ContrastiveAgreementReward/cross_view_agreement"] <= 1
+    table = pd.read_parquet(tmp_path / "completions" / "completions_00002.parquet")
+    assert {"MajorityVoteReward/answer", "ContrastiveAgreementReward/answer"} <= set(table.columns)
+    assert len(table) == 16
+
+
+def test_shuffled_views_end_in_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+    trainer = trl.GRPOTrainer(
+        str(TINY_MODEL),
+        ContrastiveAgreementReward(),
+        trl.GRPOConfig(str(tmp_path), **{**OPTIONS, "shuffle_dataset": True, "log_completions": False}),
+        expand_pairs(tiny_problems("train", 64)),
+    )
+    with pytest.raises(ValueError, match=r"only one view in this batch: train with selfrl\.trainers\.GRPOTrainer"):
+        trainer.train()

@@ -1,0 +1,172 @@
+"""Voting rewards against references written from the papers."""
+
+import pickle
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward, SemanticEntropyReward
+from selfrl.rewards.voting import agreement, majority_rewards
+
+ANSWERS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=1, max_size=10)
+
+
+def texts(answers: list[str | None]) -> list[str]:
+    return ["I do not know" if a is None else rf"so \boxed{{{a}}}" for a in answers]
+
+
+def mode(answers: list[str | None]) -> str | None:
+    """First-seen most common answer, as in Co-rewarding's code."""
+    best, votes = None, 0
+    for a in answers:
+        if a is not None and answers.count(a) > votes:
+            best, votes = a, answers.count(a)
+    return best
+
+
+@given(st.lists(ANSWERS, min_size=1, max_size=4))
+def test_majority_vote_is_the_indicator_of_the_groups_mode(groups: list[list[str | None]]) -> None:
+    prompts = [f"p{i}" for i, group in enumerate(groups) for _ in group]
+    completions = [text for group in groups for text in texts(group)]
+    expected: list[float | None] = []
+    for group in groups:
+        label = mode(group)
+        expected += [None if label is None else float(a == label) for a in group]
+    assert MajorityVoteReward()(prompts, completions) == expected
+
+
+@given(ANSWERS)
+def test_soft_rewards_are_shares_of_all_completions(group: list[str | None]) -> None:
+    rewards = MajorityVoteReward(soft=True)(["p"] * len(group), texts(group))
+    if mode(group) is None:
+        assert rewards == [None] * len(group)
+    else:
+        assert rewards == [0.0 if a is None else group.count(a) / len(group) for a in group]
+
+
+@given(st.lists(st.tuples(ANSWERS, ANSWERS), min_size=1, max_size=3), st.integers(0, 99))
+def test_contrastive_labels_are_crossed(pairs: list[tuple[list[str | None], list[str | None]]], seed: int) -> None:
+    """r_i = 1[ans = y'_v] on x and r'_i = 1[ans = y_v] on x'; a view whose opposite has no label abstains."""
+    rows: list[tuple[int, int, str | None, float | None]] = []
+    for pair_id, views in enumerate(pairs):
+        labels = [mode(view) for view in views]
+        for view in (0, 1):
+            for answer in views[view]:
+                label = labels[1 - view]
+                rows.append((pair_id, view, answer, None if label is None else float(answer == label)))
+    order = list(range(len(rows)))
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i in order:
+        groups.setdefault(rows[i][:2], []).append(i)
+    blocks = list(groups.values())
+    random.Random(seed).shuffle(blocks)  # joined on pair_id, never on position
+    rows = [rows[i] for block in blocks for i in block]
+    rewards = ContrastiveAgreementReward()(
+        prompts=[f"{p}-{v}" for p, v, *_ in rows],
+        completions=texts([a for _, _, a, _ in rows]),
+        pair_id=[p for p, *_ in rows],
+        view=[v for _, v, *_ in rows],
+    )
+    assert rewards == [expected for *_, expected in rows]
+
+
+def test_crossing_differs_from_voting_on_the_own_view() -> None:
+    view = [0, 0, 0, 1, 1, 1]
+    completions = texts(["0", "0", "7", "7", "7", "0"])
+    crossed = ContrastiveAgreementReward()(["x"] * 3 + ["y"] * 3, completions, pair_id=[1] * 6, view=view)
+    assert crossed == [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+    assert MajorityVoteReward()(["x"] * 3 + ["y"] * 3, completions) == [1.0, 1.0, 0.0, 1.0, 1.0, 0.0]
+
+
+def test_views_agree_across_spellings_but_not_in_raw_mode() -> None:
+    completions = [r"\boxed{\sqrt{8}}"] * 2 + [r"\boxed{2\sqrt{2}}"] * 2
+    columns: dict[str, Any] = {"pair_id": ["a"] * 4, "view": [0, 0, 1, 1]}
+    prompts = ["x"] * 2 + ["y"] * 2
+    assert ContrastiveAgreementReward()(prompts, completions, **columns) == [1.0] * 4
+    assert ContrastiveAgreementReward(mode="raw")(prompts, completions, **columns) == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({}, "needs the columns `pair_id` and `view`"),
+        ({"pair_id": [1, 1], "view": [0, 0]}, "Pair 1 has only one view in this batch"),
+        ({"pair_id": [1, 1], "view": [0, 2]}, "`view` must be 0 or 1"),
+    ],
+)
+def test_contrastive_refuses_what_it_cannot_join(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ContrastiveAgreementReward()(["x", "y"], texts(["1", "1"]), **columns)
+
+
+def test_rules_make_labels_scarce_never_zero() -> None:
+    tie = texts(["1", "2"])
+    assert MajorityVoteReward()(["p"] * 2, tie) == [1.0, 0.0]
+    assert MajorityVoteReward(ties="abstain")(["p"] * 2, tie) == [None, None]
+    split = texts(["1", "1", "2"])
+    assert MajorityVoteReward(min_votes=3)(["p"] * 3, split) == [None] * 3
+    assert MajorityVoteReward(min_margin=2)(["p"] * 3, split) == [None] * 3
+    assert MajorityVoteReward(max_agreement=0.6)(["p"] * 3, split) == [None] * 3
+    assert MajorityVoteReward(max_agreement=0.7)(["p"] * 3, split) == [1.0, 1.0, 0.0]
+    crossed = ContrastiveAgreementReward(max_agreement=0.9)
+    prompts, columns = ["x"] * 2 + ["y"] * 2, {"pair_id": [1] * 4, "view": [0, 0, 1, 1]}
+    # view 0 agrees wholly and is gated; view 1 is not and still learns from view 0's label
+    assert crossed(prompts, texts(["1", "1", "1", "2"]), **columns) == [None, None, 1.0, 0.0]
+
+
+def test_hostile_answers_abstain_and_the_rest_is_right() -> None:
+    hostile = ["9^{9^9}", "(10^9)!", "{" * 50_000 + "}" * 50_000, "1" * 1_000_000, "5\0", "5\u202e", r"\frac{" * 500]
+    completions = [rf"\boxed{{{a}}}" for a in ("4", *hostile, "4", "5")]
+    rewards = MajorityVoteReward()(["p"] * len(completions), completions)
+    assert rewards[0] == rewards[-2] == 1.0 and rewards[-1] == 0.0
+    # an unbalanced box is no answer (0), all others are unreadable (None)
+    assert rewards[1:-2] == [None] * 6 + [0.0]
+
+
+def test_conversations_and_groups_with_equal_text() -> None:
+    prompt = [{"role": "user", "content": "2+2?"}]
+    replies = [[{"role": "assistant", "content": text}] for text in texts(["4", "4", "5"])]
+    assert MajorityVoteReward()([prompt] * 3, replies) == [1.0, 1.0, 0.0]
+    tool = [{"role": "assistant", "content": r"\boxed{4}"}, {"role": "tool", "content": r"\boxed{9}"}]
+    assert MajorityVoteReward()([prompt] * 2, [tool, replies[0]]) == [1.0, 1.0]
+
+
+def test_logs_tell_what_the_vote_looked_like() -> None:
+    scalars: dict[str, float] = {}
+    extras: dict[str, list[Any]] = {}
+    completions = [*texts(["4", "4", None]), r"\boxed{9^{9^9}}", *texts(["4", "5", "6", "7"])]
+    MajorityVoteReward()(
+        ["a"] * 4 + ["b"] * 4, completions, log_metric=scalars.__setitem__, log_extra=extras.__setitem__
+    )
+    assert scalars == {
+        "MajorityVoteReward/majority_ratio": pytest.approx((0.5 + 0.25) / 2),
+        "MajorityVoteReward/concentration": pytest.approx(3 / 8),
+        "MajorityVoteReward/labelled": 1.0,
+        "MajorityVoteReward/no_answer": pytest.approx(1 / 8),
+        "MajorityVoteReward/unreadable": pytest.approx(1 / 8),
+    }
+    assert extras == {"MajorityVoteReward/answer": ["4", "4", None, None, "4", "5", "6", "7"]}
+    ContrastiveAgreementReward()(
+        ["x", "y"], texts(["1", "2"]), pair_id=[0, 0], view=[0, 1], log_metric=scalars.__setitem__
+    )
+    assert scalars["ContrastiveAgreementReward/cross_view_agreement"] == 0.0
+
+
+@given(ANSWERS)
+def test_agreement_is_the_top_share(keys: list[str | None]) -> None:
+    counts = Counter(k for k in keys if k is not None)
+    assert agreement(keys) == max(counts.values(), default=0) / len(keys)
+    rewards = majority_rewards(keys, mode(keys))
+    if mode(keys) is not None:
+        assert sum(r for r in rewards if r is not None) / len(keys) == agreement(keys)
+
+
+@pytest.mark.parametrize("reward", [MajorityVoteReward(soft=True), ContrastiveAgreementReward(), SemanticEntropyReward()])
+def test_rewards_are_picklable_and_named(reward: Any) -> None:
+    copy = pickle.loads(pickle.dumps(reward))
+    assert copy.__name__ == type(reward).__name__
+    assert vars(copy) == vars(reward)
