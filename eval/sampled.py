@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch.nn.utils.rnn import pad_sequence
-
 from selfrl.answers import answer_key, canonical_key, vote
+from selfrl.generation.hf import TransformersGenerator
+from selfrl.generation.protocol import Sampling
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,6 @@ def sampled_accuracy(completions: Sequence[Sequence[str]], answers: Sequence[str
     )
 
 
-@torch.no_grad()
 def sample_completions(
     model: Any,
     tokenizer: Any,
@@ -78,36 +76,8 @@ def sample_completions(
     max_new_tokens: int,
     temperature: float = 1.0,
     seed: int = 0,
-    batch_size: int = 512,
 ) -> list[list[str]]:
-    """n completions of each prompt, sampled in batches; temperature 0 is greedy.
-
-    Leaves the global random state and the model's train/eval mode as they were.
-    """
-    was_training = model.training
-    model.eval()
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    queue = [i for i in order for _ in range(n)]
-    groups: list[list[str]] = [[] for _ in prompts]
-    options = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for start in range(0, len(queue), batch_size):
-            rows = queue[start : start + batch_size]
-            ids = [torch.tensor(tokenizer(prompts[i]).input_ids) for i in rows]
-            input_ids = pad_sequence(
-                ids, batch_first=True, padding_value=tokenizer.pad_token_id, padding_side="left"
-            )
-            mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True, padding_side="left")
-            out = model.generate(
-                input_ids=input_ids.to(model.device),
-                attention_mask=mask.to(model.device),
-                max_new_tokens=max_new_tokens,
-                pad_token_id=tokenizer.pad_token_id,
-                **options,
-            )
-            texts = tokenizer.batch_decode(out[:, input_ids.shape[1] :], skip_special_tokens=True)
-            for i, text in zip(rows, texts, strict=True):
-                groups[i].append(text)
-    model.train(was_training)
-    return groups
+    """n completions of each prompt by a model in memory, as texts; temperature 0 is greedy."""
+    sampling = Sampling(max_tokens=max_new_tokens, temperature=temperature, n=n, seed=seed)
+    groups = TransformersGenerator(model, tokenizer).generate(prompts, sampling)
+    return [[generation.text for generation in group] for group in groups]

@@ -7,8 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-import torch.distributed
-from accelerate.utils import broadcast_object_list, gather_object
+import torch.distributed as dist
 
 Row = TypeVar("Row")
 Metrics = dict[str, float]
@@ -75,12 +74,13 @@ def over_all_processes(
     symbolic merge under a time budget could otherwise come out differently on each. Every process must call this
     equally often.
     """
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not (dist.is_available() and dist.is_initialized()):
         return compute(list(rows))
-    rank = torch.distributed.get_rank()
-    counts = gather_object([len(rows)])
-    everything = gather_object(list(rows))
-    result = [compute(everything) if rank == 0 else None]
-    rewards, metrics = broadcast_object_list(result, from_process=0)[0]
-    start = sum(counts[:rank])
+    slices: list[list[Row]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(slices, list(rows))
+    result = [compute([row for part in slices for row in part]) if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(result, src=0)
+    assert result[0] is not None
+    rewards, metrics = result[0]
+    start = sum(len(part) for part in slices[: dist.get_rank()])
     return rewards[start : start + len(rows)], metrics

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 from selfrl.data.pairs import pair_rows
 from selfrl.trainers.checks import check_dataset, check_paired_batch, check_train_count
 from selfrl.trainers.sampling import PairedRepeatSampler
-from selfrl.trainers.vllm_cpu import prepare_vllm_on_cpu
+from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 
 
 class VotingGroups:

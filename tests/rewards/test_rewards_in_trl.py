@@ -63,6 +63,8 @@ def test_all_rewards_train_together(config_class: Any, trainer_class: Any, tmp_p
         assert all(0 <= mean <= 1 for mean in means if mean is not None and not math.isnan(mean))
     assert 0 < rows[0]["MajorityVoteReward/majority_ratio"] <= 1
     assert 0 <= rows[0]["ContrastiveAgreementReward/cross_view_agreement"] <= 1
+    if config_class is trl.RLOOConfig:
+        return  # it writes no table
     table = pd.read_parquet(tmp_path / "completions" / "completions_00002.parquet")
     assert {"MajorityVoteReward/answer", "ContrastiveAgreementReward/answer"} <= set(table.columns)
     assert len(table) == 16

@@ -1,0 +1,91 @@
+"""Generation with a transformers model, in memory or from a folder or hub name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from selfrl.generation.protocol import Generation, Prompt, Sampling
+
+
+class TransformersGenerator:
+    """Batched, left-padded generation; prompts of similar length share a batch.
+
+    Leaves the global random state and the model's train/eval mode as they were.
+
+    Args:
+        model: a causal language model.
+        tokenizer: its tokenizer, with a pad token.
+        batch_size: completions generated at a time.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, batch_size: int = 512) -> None:
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+
+    @classmethod
+    def load(cls, source: str, batch_size: int = 16) -> TransformersGenerator:
+        """Load model and tokenizer, onto a GPU if there is one; in fp32 on a CPU."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        gpu = torch.cuda.is_available()
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto" if gpu else torch.float32)
+        return cls(model.to("cuda" if gpu else "cpu"), tokenizer, batch_size)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
+        """See [`selfrl.generation.Generator`]."""
+        token_ids = [self._tokenize(prompt) for prompt in prompts]
+        order = sorted(range(len(prompts)), key=lambda i: len(token_ids[i]))
+        queue = [i for i in order for _ in range(sampling.n)]
+        groups: list[list[Generation]] = [[] for _ in prompts]
+        was_training = self.model.training
+        self.model.eval()
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            if sampling.seed is not None:
+                torch.manual_seed(sampling.seed)
+            for start in range(0, len(queue), self.batch_size):
+                rows = queue[start : start + self.batch_size]
+                for i, generation in zip(rows, self._batch([token_ids[i] for i in rows], sampling), strict=True):
+                    groups[i].append(generation)
+        self.model.train(was_training)
+        return groups
+
+    def close(self) -> None:
+        """Nothing is held beyond the model."""
+
+    def _tokenize(self, prompt: Prompt) -> list[int]:
+        if isinstance(prompt, str):
+            ids: list[int] = self.tokenizer(prompt).input_ids
+            return ids
+        return list(self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
+
+    @torch.no_grad()
+    def _batch(self, token_ids: list[list[int]], sampling: Sampling) -> list[Generation]:
+        pad = self.tokenizer.pad_token_id
+        ids = [torch.tensor(row) for row in token_ids]
+        input_ids = pad_sequence(ids, batch_first=True, padding_value=pad, padding_side="left")
+        mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True, padding_side="left")
+        greedy = sampling.temperature == 0
+        output = self.model.generate(
+            input_ids=input_ids.to(self.model.device),
+            attention_mask=mask.to(self.model.device),
+            max_new_tokens=sampling.max_tokens,
+            pad_token_id=pad,
+            do_sample=not greedy,
+            **({} if greedy else {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}),
+        )
+        ends = self.model.generation_config.eos_token_id
+        ends = set(ends if isinstance(ends, list) else [ends]) | {self.tokenizer.eos_token_id}
+        generations = []
+        for prompt, row in zip(token_ids, output[:, input_ids.shape[1] :].tolist(), strict=True):
+            length = next((i + 1 for i, token in enumerate(row) if token in ends), None)
+            tokens = row if length is None else row[:length]
+            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+            generations.append(Generation(text, "length" if length is None else "stop", len(prompt), len(tokens)))
+        return generations

@@ -1,0 +1,39 @@
+"""A back end by name, for command lines."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from selfrl.generation.protocol import Generator
+
+Backend = Literal["transformers", "vllm", "endpoint"]
+BACKENDS: tuple[Backend, ...] = ("transformers", "vllm", "endpoint")
+
+
+def load_generator(
+    backend: Backend, model: str, *, base_url: str | None = None, api_key_env: str = "OPENAI_API_KEY"
+) -> Generator:
+    """Open a generation back end.
+
+    Args:
+        backend: "transformers", "vllm" or "endpoint".
+        model: folder or hub name; for an endpoint, the name it knows the model by.
+        base_url: address of the endpoint.
+        api_key_env: environment variable that holds the endpoint's key.
+
+    Raises:
+        ValueError: for an unknown back end or an endpoint without an address.
+    """
+    if backend == "transformers":
+        from selfrl.generation.hf import TransformersGenerator
+
+        return TransformersGenerator.load(model)
+    if backend == "vllm":
+        from selfrl.generation.vllm_engine import VLLMGenerator
+
+        return VLLMGenerator(model)
+    if backend == "endpoint":
+        from selfrl.generation.endpoint import EndpointGenerator
+
+        return EndpointGenerator(model, base_url, api_key_env)
+    raise ValueError(f"Back end {backend!r} is unknown: choose one of {', '.join(BACKENDS)}.")

@@ -1,0 +1,55 @@
+"""What every generation back end takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Message = dict[str, str]
+Prompt = str | list[Message]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample.
+
+    Args:
+        max_tokens: length limit of a completion.
+        temperature: 0 is greedy.
+        top_p: nucleus.
+        n: completions a prompt.
+        seed: of the sampling; None leaves it open.
+    """
+
+    max_tokens: int = 1024
+    temperature: float = 1.0
+    top_p: float = 1.0
+    n: int = 1
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One completion: its text, why it ended, and its size in tokens (the prompt's tokens count once a completion)."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Generator(Protocol):
+    """A generation back end."""
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
+        """`sampling.n` completions a prompt, in the prompts' order.
+
+        A prompt is a text, or a conversation to which the model's chat template is applied. A prompt whose request
+        failed for good has an empty list; nothing else is ever put in its place.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give memory and connections back."""
+        ...

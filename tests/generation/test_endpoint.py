@@ -1,0 +1,172 @@
+"""The endpoint back end against a real HTTP server that misbehaves on cue."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from selfrl.generation import Sampling
+from selfrl.generation.endpoint import EndpointGenerator
+
+KEY = "sk-very-secret-0123456789"
+
+
+class Server(ThreadingHTTPServer):
+    """Answers "echo: <prompt>" after working off `faults`, one a request."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.faults: list[str] = []
+        self.requests: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.keys: set[str | None] = set()
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+        self.max_n = 99
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients that hang up are the point
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server = self.server
+        with server.lock:
+            server.requests.append(body)
+            server.times.append(time.monotonic())
+            server.keys.add(self.headers.get("Authorization"))
+            server.at_once += 1
+            server.most_at_once = max(server.most_at_once, server.at_once)
+            fault = server.faults.pop(0) if server.faults else ""
+        time.sleep(0.02)
+        with server.lock:
+            server.at_once -= 1
+        if fault == "cut":
+            self.connection.close()
+        elif fault == "slow":
+            time.sleep(3)
+        elif fault == "429":
+            self.reply(429, {"error": {"message": "slow down"}}, {"Retry-After": "1"})
+        elif fault:
+            self.reply(int(fault), {"error": {"message": "broken"}}, {})
+        else:
+            text = "echo: " + body["messages"][-1]["content"]
+            n = min(body["n"], server.max_n)
+            choices = [
+                {"index": i, "finish_reason": "stop", "message": {"role": "assistant", "content": text}} for i in range(n)
+            ]
+            usage = {"prompt_tokens": 7, "completion_tokens": 5 * n, "total_tokens": 7 + 5 * n}
+            self.reply(200, {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": choices, "usage": usage}, {})
+
+    def reply(self, status: int, body: dict[str, Any], headers: dict[str, str]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def client(server: Server, monkeypatch: pytest.MonkeyPatch, **options: Any) -> EndpointGenerator:
+    monkeypatch.setenv("SELFRL_TEST_KEY", KEY)
+    return EndpointGenerator("m", f"http://127.0.0.1:{server.server_port}/v1", "SELFRL_TEST_KEY", **options)
+
+
+def test_answers_come_in_order_with_tokens_counted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = client(server, monkeypatch)
+    prompts = [f"q{i}" for i in range(12)]
+    groups = endpoint.generate(prompts, Sampling(n=2, max_tokens=9, temperature=0.3, top_p=0.8, seed=4))
+    assert [[g.text for g in group] for group in groups] == [[f"echo: {p}"] * 2 for p in prompts]
+    assert (endpoint.usage.prompt_tokens, endpoint.usage.completion_tokens) == (7 * 12, 10 * 12)
+    assert groups[0][0].completion_tokens == 5
+    sent = server.requests[0]
+    assert (sent["temperature"], sent["top_p"], sent["max_tokens"], sent["seed"]) == (0.3, 0.8, 9, 4)
+    assert server.keys == {f"Bearer {KEY}"}
+
+
+def test_conversations_go_as_they_are(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversation = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "q"}]
+    client(server, monkeypatch).generate([conversation], Sampling())
+    assert server.requests[0]["messages"] == conversation
+
+
+def test_an_endpoint_that_gives_one_at_a_time_is_asked_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.max_n = 1
+    groups = client(server, monkeypatch).generate(["q"], Sampling(n=3, seed=10))
+    assert len(groups[0]) == 3
+    assert [request["seed"] for request in server.requests] == [10, 11, 12]
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "cut", "slow"])
+def test_faults_are_retried(server: Server, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    server.faults = [fault, fault]
+    endpoint = client(server, monkeypatch, timeout_s=0.5)
+    assert endpoint.generate(["q"], Sampling())[0][0].text == "echo: q"
+    assert (endpoint.usage.requests, endpoint.usage.retries, endpoint.usage.failures) == (3, 2, 0)
+
+
+def test_retry_after_is_honoured(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults = ["429"]
+    assert client(server, monkeypatch).generate(["q"], Sampling())[0]
+    assert server.times[1] - server.times[0] >= 1.0
+
+
+def test_what_fails_to_the_end_is_an_empty_group_and_counted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults = ["500"] * 2
+    endpoint = client(server, monkeypatch, attempts=2, concurrency=1)
+    groups = endpoint.generate(["a", "b"], Sampling())
+    assert groups[0] == [] and groups[1][0].text == "echo: b"
+    assert endpoint.usage.failures == 1
+
+
+def test_a_bad_request_is_an_error_not_a_retry(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults = ["400"]
+    with pytest.raises(Exception, match="400") as caught:
+        client(server, monkeypatch).generate(["q"], Sampling())
+    assert KEY not in str(caught.value)
+    assert len(server.requests) == 1
+
+
+def test_concurrency_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(server, monkeypatch, concurrency=3).generate([f"q{i}" for i in range(20)], Sampling())
+    assert 2 <= server.most_at_once <= 3
+
+
+def test_the_key_shows_nowhere(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.faults = ["500", "401"]
+    endpoint = client(server, monkeypatch, attempts=3)
+    with pytest.raises(Exception, match="401") as caught:
+        endpoint.generate(["q"], Sampling())
+    printed = capsys.readouterr()
+    shown = [caplog.text, printed.out, printed.err, repr(endpoint), repr(vars(endpoint)), str(caught.value), repr(caught.value)]
+    assert not [text for text in shown if KEY in text]
+
+
+def test_an_endpoint_needs_an_address_or_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ValueError, match="give a base URL"):
+        EndpointGenerator("m")
