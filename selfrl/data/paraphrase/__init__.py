@@ -1,1 +1,1 @@
-"""TODO."""
+"""Paraphrase pairs: another wording and scenario, the same numbers and answer."""
