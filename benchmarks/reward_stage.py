@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from selfrl.rewards import ContrastiveAgreementReward
+
 from selfrl.monitor.metrics import read_metrics
 from selfrl.recipe import parse_recipe
-from selfrl.rewards import ContrastiveAgreementReward
 from selfrl.training import build_trainer
 
 STEPS = 20
@@ -28,7 +29,16 @@ class Timed(ContrastiveAgreementReward):
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as out:
-        flags = ["--output_dir", out, "--max_steps", str(STEPS), "--save_strategy", "no", "--logging_steps", "1"]
+        flags = [
+            "--output_dir",
+            out,
+            "--max_steps",
+            str(STEPS),
+            "--save_strategy",
+            "no",
+            "--logging_steps",
+            "1",
+        ]
         plan = parse_recipe(["recipes/co_rewarding/tiny.yaml", *flags])
         reward = Timed()
         plan.rewards = [reward]

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from selfrl.answers.keys import KeyMode, ReadAnswer
 from selfrl.rewards.groups import Metrics, consecutive_groups, prompt_id
 from selfrl.rewards.voting import VoteRule, _VotingReward, _without_unreadable, vote_metrics
+
+from selfrl.answers.keys import KeyMode, ReadAnswer
 
 
 def semantic_entropy(keys: Sequence[str | None]) -> float:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from selfrl.rewards.groups import completion_text
+
 from selfrl.answers import canonical_key, extract, read_answer
 from selfrl.answers.symbolic import keys_equivalent
-from selfrl.rewards.groups import completion_text
 
 
 @lru_cache(maxsize=65536)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selfrl.rewards.groups import Metrics, completion_text, consecutive_groups, over_all_processes, prompt_id
+
 from selfrl.answers import merge_keys, read_answer, vote
 from selfrl.answers.keys import KeyMode, ReadAnswer
 from selfrl.answers.voting import Ties
-from selfrl.rewards.groups import Metrics, completion_text, consecutive_groups, over_all_processes, prompt_id
 
 
 @dataclass(frozen=True)
@@ -203,14 +204,13 @@ class ContrastiveAgreementReward(_VotingReward):
                 f"{self.__name__} needs the columns `pair_id` and `view`: expand paraphrase pairs with "
                 "selfrl.data.pairs.expand_pairs."
             )
-        return self._rewards(
-            list(zip(pair_id, view, strict=True)), completions, self._score, log_metric, log_extra
-        )
+        return self._rewards(list(zip(pair_id, view, strict=True)), completions, self._score, log_metric, log_extra)
 
     def _score(self, rows: list[tuple[tuple[Any, int], ReadAnswer]]) -> tuple[list[float | None], Metrics]:
         answers = [answer for _, answer in rows]
         rewards: list[float | None] = [None] * len(rows)
-        groups, agreed = [], []
+        groups: list[list[str | None]] = []
+        agreed: list[bool] = []
         for pair, (first, second) in _views_of_pairs([joint for joint, _ in rows]).items():
             if not first or not second:
                 raise ValueError(

@@ -10,7 +10,7 @@ from rich.console import Console
 USAGE = """usage: selfrl COMMAND …
 
   quickstart                         train and compare on the packaged tiny model, in minutes on a CPU
-  train RECIPE.yaml [--key value …]  run a recipe; --dry_run prints its plan (also under accelerate launch -m selfrl.cli)
+  train RECIPE.yaml [--key value …]  run a recipe (also: accelerate launch -m selfrl.cli …); --dry_run plans
   paraphrase DATASET [--flag …]      write paraphrase pairs for contrastive rewards
   doctor                             versions, devices, and what is missing for which feature
 
@@ -48,7 +48,9 @@ def _train(argv: list[str]) -> int:
     from selfrl.training import build_trainer, print_plan, run
 
     if argv and argv[0] in ("-h", "--help"):
-        print("usage: selfrl train RECIPE.yaml [--key value …]\n\nKeys: selfrl.recipe.Recipe, TRL's config, ModelConfig.")
+        print(
+            "usage: selfrl train RECIPE.yaml [--key value …]\n\nKeys: selfrl.recipe.Recipe, TRL's config, ModelConfig."
+        )
         return 0
     try:
         plan = parse_recipe(argv)

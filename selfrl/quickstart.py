@@ -64,16 +64,19 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _run_arm(
-    name: str, rewards: str, out: Path, seed: int, measure: HeldOutAccuracy, console: Console
-) -> Arm:
+def _run_arm(name: str, rewards: str, out: Path, seed: int, measure: HeldOutAccuracy, console: Console) -> Arm:
     started = time.perf_counter()
     folder = out / name
     plan = parse_recipe(
         [RECIPE, "--rewards", rewards, "--paired", "true", "--output_dir", str(folder), "--seed", str(seed)]
     )
     probe = HeldOutAccuracy(
-        measure.questions.select(range(100)), every=20, n=4, max_new_tokens=MAX_NEW_TOKENS, seed=seed, console=console
+        measure.questions.select(range(100)),
+        every=20,
+        n=4,
+        max_new_tokens=MAX_NEW_TOKENS,
+        seed=seed,
+        console=console,
     )
     trainer = build_trainer(plan, [probe], ProgressLines(name, console))
     trainer.train()
@@ -82,7 +85,9 @@ def _run_arm(
         name,
         after=measure.measure(trainer.model, trainer.processing_class),
         curve=[(step, accuracy.avg) for step, accuracy in probe.history],
-        rewards=[(r["step"], r["reward"]) for r in read_metrics(folder / "metrics.jsonl") if r.get("reward") is not None],
+        rewards=[
+            (r["step"], r["reward"]) for r in read_metrics(folder / "metrics.jsonl") if r.get("reward") is not None
+        ],
         seconds=time.perf_counter() - started,
     )
 
@@ -113,7 +118,10 @@ def write_report(out: Path, seed: int, before: SampledAccuracy, arms: list[Arm],
     lines = ["# Quickstart", "", note + ".", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     lines += ["", "![held-out accuracy](accuracy.png)", ""]
-    lines += ["Each run's folder holds its checkpoints, `completions/` (a table a log) and `metrics.jsonl`.", ""]
+    lines += [
+        "Each run's folder holds its checkpoints, `completions/` (a table a log) and `metrics.jsonl`.",
+        "",
+    ]
     (out / "report.md").write_text("\n".join(lines))
     results = {"seed": seed, "before": asdict(before), "arms": [asdict(arm) for arm in arms]}
     (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")

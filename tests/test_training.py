@@ -31,10 +31,13 @@ SMALL = [
 ]
 
 
-def command(out: Path, *flags: str, launcher: tuple[str, ...] = ()) -> list[str]:
-    module = ["-m", "selfrl.cli", "train", RECIPE]
-    start = [sys.executable, "-m", "accelerate.commands.launch", *launcher] if launcher else [sys.executable]
-    return [*start, *module, *SMALL, f"--output_dir={out}", *flags]
+PYTHON = (sys.executable,)
+ACCELERATE = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=1")
+TWO_PROCESSES = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+
+
+def command(out: Path, *flags: str, launcher: tuple[str, ...] = PYTHON) -> list[str]:
+    return [*launcher, "-m", "selfrl.cli", "train", RECIPE, *SMALL, f"--output_dir={out}", *flags]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -44,7 +47,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    subprocess.run(command(straight, "--max_steps=6"), check=True, timeout=240)
+    subprocess.run(command(straight, "--max_steps=6", launcher=ACCELERATE), check=True, timeout=240)
     with subprocess.Popen(command(killed, "--max_steps=6"), start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while latest_checkpoint(killed) is None and time.monotonic() < deadline:
@@ -56,7 +59,10 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     subprocess.run(command(killed, "--max_steps=6", "--resume_from_checkpoint=latest"), check=True, timeout=240)
     one, two = weights(straight), weights(killed)
     assert all(torch.equal(one[name], two[name]) for name in one)
-    rows = [[(r["step"], r["reward"]) for r in read_metrics(p / "metrics.jsonl") if "reward" in r] for p in (straight, killed)]
+    rows = [
+        [(r["step"], r["reward"]) for r in read_metrics(p / "metrics.jsonl") if "reward" in r]
+        for p in (straight, killed)
+    ]
     assert rows[0] == rows[1]
     assert [step for step, _ in rows[0]] == [1, 2, 3, 4, 5, 6]
     table = pd.read_parquet(straight / "completions" / "completions_00006.parquet")
@@ -67,9 +73,8 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     """A group of 4 on two processes of 2 rows each: every group crosses the border."""
-    launcher = ("--cpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no")
     flags = ["--max_steps=2", "--per_device_train_batch_size=2", "--prompts_per_step=1"]
-    subprocess.run(command(tmp_path, *flags, launcher=launcher), check=True, timeout=280)
+    subprocess.run(command(tmp_path, *flags, launcher=TWO_PROCESSES), check=True, timeout=280)
     rows = [r for r in read_metrics(tmp_path / "metrics.jsonl") if "reward" in r]
     assert [r["step"] for r in rows] == [1, 2]
     assert (tmp_path / "model.safetensors").exists()

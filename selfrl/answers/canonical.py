@@ -31,7 +31,8 @@ def canonical_key(answer: str) -> str | None:
     letters are not (x and X differ). Units after a number and a leading "x =" go. What remains is squeezed LaTeX.
 
     Abstains (None) on empty text, over 1000 characters, control or right-to-left characters, more than 100 digits in
-    a row, nesting over 12, towers of powers of numbers, exponents from 400 on, factorials of three digits or of brackets.
+    a row, nesting over 12, towers of powers of numbers, exponents from 400 on, factorials of three digits
+    or of brackets.
 
     Example:
         >>> [canonical_key(a) for a in (r"\frac12", "0.50", "$1/2$", r"\dfrac{2}{4}")]
@@ -62,7 +63,7 @@ def is_word_key(key: str) -> bool:
     >>> is_word_key("monday"), is_word_key("B"), is_word_key("x+1")
     (True, True, False)
     """
-    return len(key) == 1 and key.isalpha() or (key.islower() and _WORDS.fullmatch(key) is not None)
+    return (len(key) == 1 and key.isalpha()) or (key.islower() and _WORDS.fullmatch(key) is not None)
 
 
 def brackets(key: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 MAX_ANSWER = 1000  # characters; a longer "answer" is none
 
@@ -42,10 +43,8 @@ def find_answer(text: str, *, last_number: bool = False) -> str | None:
         if answer is not None:
             return answer.strip()
     if last_number:
-        last = None
-        for last in _NUMBER.finditer(text):
-            pass
-        return None if last is None else last.group()
+        last = _last_match(_NUMBER, text)
+        return last.group() if last else None
     return None
 
 
@@ -81,11 +80,14 @@ def _hashes(text: str) -> str | None:
 
 
 def _answer_is(text: str) -> str | None:
-    match = None
-    for match in _ANSWER_IS.finditer(text):
-        pass
+    match = _last_match(_ANSWER_IS, text)
     if match is None:
         return None
     rest = text[match.end() : match.end() + MAX_ANSWER + 1].lstrip()
     end = _SENTENCE_END.search(rest)
     return rest[: end.start()] if end else rest
+
+
+def _last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    last = deque(pattern.finditer(text), maxlen=1)
+    return last[0] if last else None

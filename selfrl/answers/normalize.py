@@ -48,15 +48,53 @@ _RENAMED = (
     (re.compile(r"(?<!\\)\\ |~"), " "),
 )
 _NUMBER = r"[+-]?(?:\d[\d,]*\.?\d*|\.\d+|\d*\\frac\{\d+\}\{\d+\}|\d+/\d+)"
-_TEXT_UNIT = re.compile(rf"({_NUMBER})\s*\\(?:text|mathrm|textrm|mbox|hbox|rm)\s*\{{\s*([^{{}}]*)\}}(?:\s*\^\s*\{{?\d\}}?)?\.?")
-_WORD_UNIT = re.compile(rf"({_NUMBER})\s+([a-zA-Z]+(?:[ /][a-zA-Z]+){{0,3}}|[a-zA-Z]{{1,4}}\s?(?:\^|\*\*)\s?\{{?[23]\}}?)\.?")
+_TEXT_UNIT = re.compile(
+    rf"({_NUMBER})\s*\\(?:text|mathrm|textrm|mbox|hbox|rm)\s*\{{\s*([^{{}}]*)\}}(?:\s*\^\s*\{{?\d\}}?)?\.?"
+)
+_WORD_UNIT = re.compile(
+    rf"({_NUMBER})\s+([a-zA-Z]+(?:[ /][a-zA-Z]+){{0,3}}|[a-zA-Z]{{1,4}}\s?(?:\^|\*\*)\s?\{{?[23]\}}?)\.?"
+)
 _GLUED_UNIT = re.compile(rf"({_NUMBER})(?:cm|mm|km|kg|ml|ft|hrs?|mins?|secs?|mph|%)(?:\^\{{?[23]\}}?)?")
 _DEGREES = re.compile(rf"({_NUMBER})\s*\^\s*\\circ\s*(?:[CF]|\\(?:text|mathrm)\{{[CF]\}})?")
 _NOT_UNITS = {
-    *("pi", "sin", "cos", "tan", "log", "ln", "exp", "sqrt", "and", "or", "to", "mod", "if", "is", "than", "x", "y"),
-    *("hundred", "thousand", "million", "billion", "trillion", "dozen", "am", "pm", "remainder", "r", "i", "e", "base"),
+    *(
+        "pi",
+        "sin",
+        "cos",
+        "tan",
+        "log",
+        "ln",
+        "exp",
+        "sqrt",
+        "and",
+        "or",
+        "to",
+        "mod",
+        "if",
+        "is",
+        "than",
+        "x",
+        "y",
+    ),
+    *(
+        "hundred",
+        "thousand",
+        "million",
+        "billion",
+        "trillion",
+        "dozen",
+        "am",
+        "pm",
+        "remainder",
+        "r",
+        "i",
+        "e",
+        "base",
+    ),
 }
-_WRAPPED_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|textrm|operatorname|mathit|mathsf|emph)\s*\{([^{}]*)\}")
+_WRAPPED_TEXT = re.compile(
+    r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|textrm|operatorname|mathit|mathsf|emph)\s*\{([^{}]*)\}"
+)
 _NAMED = re.compile(r"(?:[a-zA-Z](?:_\{?\w\}?)?(?:\([a-z]\))?|\\theta)\s*(?:=|\\in\b|:)\s*(?![=])")
 _BARE_FRAC = re.compile(r"\\frac\s*(?:\{([^{}]*)\}|(\w))\s*(?:\{([^{}]*)\}|(\w))")
 _BARE_SQRT = re.compile(r"\\sqrt\s*([A-Za-z0-9])")

@@ -54,7 +54,9 @@ def exact_number(text: str) -> Fraction | None:
         return None if part is None else _signed(match[1], int(match[2]) + part)
     if match := _SCIENTIFIC.fullmatch(text):
         exponent = int(match[3] or match[4])
-        return None if abs(exponent) > MAX_EXPONENT else _signed(match[1], _fraction(match[2]) * Fraction(10) ** exponent)
+        return (
+            None if abs(exponent) > MAX_EXPONENT else _signed(match[1], _fraction(match[2]) * Fraction(10) ** exponent)
+        )
     if match := _POWER.fullmatch(text):
         base, exponent = int(match[1]), int(match[2])
         small = len(match[1]) * abs(exponent) <= MAX_EXPONENT

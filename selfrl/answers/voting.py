@@ -9,9 +9,7 @@ from typing import Literal
 Ties = Literal["first", "abstain"]
 
 
-def vote(
-    keys: Iterable[str | None], *, ties: Ties = "first", min_votes: int = 1, min_margin: int = 0
-) -> str | None:
+def vote(keys: Iterable[str | None], *, ties: Ties = "first", min_votes: int = 1, min_margin: int = 0) -> str | None:
     """The most common key, or None.
 
     None (no answer) never votes and never wins.

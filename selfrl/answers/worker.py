@@ -25,7 +25,7 @@ class WorkerCounts:
     crashed: int = 0
 
 
-class _Stalled(Exception):
+class _StalledError(Exception):
     """The child was killed, or died, during the operation on these keys."""
 
     def __init__(self, culprits: tuple[int, ...]) -> None:
@@ -60,7 +60,7 @@ class SymbolicWorker:
             while left and time.monotonic() < deadline:
                 try:
                     found = self._ask([keys[i] for i in left], deadline)
-                except _Stalled as stalled:
+                except _StalledError as stalled:
                     # the later key of a pair goes: the earlier one has been parsed and compared before
                     culprit = left[max(stalled.culprits)] if stalled.culprits else left[0]
                     left.remove(culprit)
@@ -99,7 +99,8 @@ class SymbolicWorker:
 
     def _ask(self, keys: list[str], deadline: float) -> list[int]:
         process = self._process
-        assert process is not None and process.stdin is not None
+        assert process is not None
+        assert process.stdin is not None
         budget = max(deadline - time.monotonic(), 0.0)
         doing: tuple[int, ...] = ()
         try:
@@ -114,14 +115,15 @@ class SymbolicWorker:
         except TimeoutError as error:
             self.counts.stalled += 1
             self.close()
-            raise _Stalled(doing) from error
+            raise _StalledError(doing) from error
         except (EOFError, BrokenPipeError) as error:
             self.counts.crashed += 1
             self.close()
-            raise _Stalled(doing) from error
+            raise _StalledError(doing) from error
 
     def _read_line(self, deadline: float) -> bytes:
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         fd = self._process.stdout.fileno()
         while b"\n" not in self._buffer:
             ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0.0))

@@ -63,8 +63,6 @@ def to_prompts(rows: Dataset, prompt_column: str = "prompt", system_prompt: str 
     texts = [c for c in ("prompt", "paraphrase") if c in rows.column_names]
 
     def converse(row: dict[str, str]) -> dict[str, list[dict[str, str]]]:
-        return {
-            c: [{"role": "system", "content": system_prompt}, {"role": "user", "content": row[c]}] for c in texts
-        }
+        return {c: [{"role": "system", "content": system_prompt}, {"role": "user", "content": row[c]}] for c in texts}
 
     return rows.map(converse)

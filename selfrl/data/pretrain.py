@@ -25,7 +25,10 @@ from selfrl.data.tiny import tiny_problems
 from selfrl.data.tokenizer import build_tokenizer
 from selfrl.eval.sampled import sample_completions, sampled_accuracy
 
-STEP_NOISE = {1: 0.30, 2: 0.17}  # chance that one sum goes wrong, by the number of sums: 30 % of solutions in all
+STEP_NOISE = {
+    1: 0.30,
+    2: 0.17,
+}  # chance that one sum goes wrong, by the number of sums: 30 % of solutions in all
 UNBOXED = 0.04  # share of solutions that stop without a boxed answer
 
 

@@ -30,7 +30,8 @@ def tiny_problems(split: Split, count: int, seed: int = 0) -> Dataset:
     """
     rng = random.Random(f"{split}-{seed}")
     problems = draw_problems(split, rng)
-    seen, rows = set(), []
+    seen = set()
+    rows: list[dict[str, str]] = []
     while len(rows) < count:
         problem = next(problems)
         if problem in seen:

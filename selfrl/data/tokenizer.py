@@ -25,9 +25,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     words = sorted({word for text in texts for word in re.findall(r"[A-Za-z]+", text)} | {*NAMES, *THINGS})
     symbols = [*"0123456789+-=", r"\boxed", "{", "}", ".", ",", "?", "\n"]
     pieces = [p + w for w in [*words, *symbols] for p in ("▁", "")] + ["▁"]
-    tokenizer = Tokenizer(
-        models.WordLevel({t: i for i, t in enumerate([*SPECIAL, *pieces])}, unk_token="<unk>")
-    )
+    tokenizer = Tokenizer(models.WordLevel({t: i for i, t in enumerate([*SPECIAL, *pieces])}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Metaspace(prepend_scheme="never", split=False),

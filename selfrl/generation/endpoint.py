@@ -61,7 +61,9 @@ class EndpointGenerator:
         timeout_s: float = 120.0,
     ) -> None:
         if base_url is None and api_key_env not in os.environ:
-            raise ValueError(f"No endpoint to ask: give a base URL, or a key in the environment variable {api_key_env}.")
+            raise ValueError(
+                f"No endpoint to ask: give a base URL, or a key in the environment variable {api_key_env}."
+            )
         self.model, self.concurrency, self.attempts, self.timeout_s = model, concurrency, attempts, timeout_s
         self.base_url, self.api_key_env = base_url, api_key_env
         self.usage = Usage()

@@ -32,11 +32,13 @@ def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_datas
                     else "add or rename it"
                 )
                 raise ValueError(
-                    f"{type(reward).__name__} needs the column {column!r}, which {role} lacks (it has {columns}): {hint}."
+                    f"{type(reward).__name__} needs the column {column!r}, which {role} lacks "
+                    f"(it has {columns}): {hint}."
                 )
     if "pair_id" in columns and isinstance(dataset, IterableDataset):
         raise ValueError(
-            f"{role} is a stream with `pair_id`, whose views cannot be brought together: load it as a map-style data set."
+            f"{role} is a stream with `pair_id`, whose views cannot be brought together: "
+            "load it as a map-style data set."
         )
 
 
@@ -71,13 +73,12 @@ def check_train_count(train: int, votes: int, local_rows: int, steps_per_generat
         ValueError: with what to change.
     """
     if not 2 <= train <= votes:
-        raise ValueError(
-            f"num_generations_train is {train}: it must lie between 2 and num_generations ({votes})."
-        )
+        raise ValueError(f"num_generations_train is {train}: it must lie between 2 and num_generations ({votes}).")
     if local_rows % votes:
         raise ValueError(
             f"num_generations_train needs whole groups on every process, but one process generates {local_rows} "
-            f"completions in groups of {votes}: make per_device_train_batch_size x steps_per_generation a multiple of {votes}."
+            f"completions in groups of {votes}: make per_device_train_batch_size x steps_per_generation a multiple "
+            f"of {votes}."
         )
     if local_rows // votes * train % steps_per_generation:
         raise ValueError(

@@ -8,9 +8,9 @@ import torch
 from torch.utils.data import Sampler
 
 from selfrl.data.pairs import pair_rows
+from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 from selfrl.trainers.checks import check_dataset, check_paired_batch, check_train_count
 from selfrl.trainers.sampling import PairedRepeatSampler
-from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 
 
 class VotingGroups:
@@ -51,11 +51,12 @@ class VotingGroups:
             if dataset is not None:
                 check_dataset(dataset, rewards, role)
                 if _is_paired(dataset):
-                    check_paired_batch(_eval_rows(args) // (args.num_generations_eval or args.num_generations), len(pair_rows(dataset)))
+                    check_paired_batch(
+                        _eval_rows(args) // (args.num_generations_eval or args.num_generations),
+                        len(pair_rows(dataset)),
+                    )
         if _is_paired(train_dataset):
-            check_paired_batch(
-                args.generation_batch_size // args.num_generations, len(pair_rows(train_dataset))
-            )
+            check_paired_batch(args.generation_batch_size // args.num_generations, len(pair_rows(train_dataset)))
         if args.num_generations_train is not None:
             check_train_count(
                 args.num_generations_train,
@@ -83,9 +84,7 @@ class VotingGroups:
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler:
         if not _is_paired(eval_dataset):
             return super()._get_eval_sampler(eval_dataset)  # type: ignore[misc]
-        return PairedRepeatSampler(
-            pair_rows(eval_dataset), group_size=self.num_generations_eval, seed=self.args.seed
-        )
+        return PairedRepeatSampler(pair_rows(eval_dataset), group_size=self.num_generations_eval, seed=self.args.seed)
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """TRL's loss, summed over views instead of averaged."""

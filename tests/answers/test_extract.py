@@ -19,7 +19,10 @@ from selfrl.answers.extract import MAX_ANSWER, boxed, find_answer
         (r"\boxed 9 or so", "9"),
         (r"\boxed{3} and cut off \boxed{4", "3"),
         (r"\boxed{\boxed{5}}", "5"),
-        (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix} = \boxed{\begin{pmatrix} 1 \\ {2} \end{pmatrix}}", r"\begin{pmatrix} 1 \\ {2} \end{pmatrix}"),
+        (
+            r"\begin{pmatrix} 1 \\ 2 \end{pmatrix} = \boxed{\begin{pmatrix} 1 \\ {2} \end{pmatrix}}",
+            r"\begin{pmatrix} 1 \\ {2} \end{pmatrix}",
+        ),
         ("<think>4?</think><answer> 5 </answer>", "5"),
         ("sum\n#### 1,234", "1,234"),
         ("#### 12\nbye", "12"),

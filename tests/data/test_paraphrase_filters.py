@@ -1,5 +1,5 @@
 from collections import Counter
-from fractions import Fraction as F
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -29,12 +29,12 @@ from selfrl.data.paraphrase.prompts import END, START, read_rewrite
         ("one hundred", [100]),
         ("three million", [3000000]),
         ("1,234,567 or 1{,}234", [1234567, 1234]),
-        ("3.5 and .5", [F(7, 2), F(1, 2)]),
-        ("1/2 cup", [F(1, 2)]),
-        (r"\frac{1}{2} and \dfrac{3}{4}", [F(1, 2), F(3, 4)]),
-        ("half of them", [F(1, 2)]),
+        ("3.5 and .5", [Fraction(7, 2), Fraction(1, 2)]),
+        ("1/2 cup", [Fraction(1, 2)]),
+        (r"\frac{1}{2} and \dfrac{3}{4}", [Fraction(1, 2), Fraction(3, 4)]),
+        ("half of them", [Fraction(1, 2)]),
         ("twice as many, a dozen", [2, 12]),
-        ("a third", [F(1, 3)]),
+        ("a third", [Fraction(1, 3)]),
         ("50% of $20", [50, 20]),
         ("x2 + 3y", [2, 3]),
         ("fourteen, fifteen", [14, 15]),
@@ -45,15 +45,16 @@ from selfrl.data.paraphrase.prompts import END, START, read_rewrite
     ],
 )
 def test_numbers(text: str, numbers: list[Any]) -> None:
-    assert numbers_in(text) == Counter(map(F, numbers))
+    assert numbers_in(text) == Counter(map(Fraction, numbers))
 
 
 @given(st.integers(2, 99))
 def test_a_spelled_number_counts_as_its_digits(n: int) -> None:
-    units = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+    small = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+    units = ["zero", "one", *small.split(), "eighteen", "nineteen"]
     tens = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
     word = units[n] if n < 20 else tens[n // 10] + (f"-{units[n % 10]}" if n % 10 else "")
-    assert numbers_in(f"He has {word} of them.") == numbers_in(f"He has {n} of them.") == Counter([F(n)])
+    assert numbers_in(f"He has {word} of them.") == numbers_in(f"He has {n} of them.") == Counter([Fraction(n)])
 
 
 @given(st.lists(st.integers(2, 10**6), min_size=2, max_size=5), st.data())
@@ -85,7 +86,8 @@ def test_reasons(original: str, paraphrase: str, reason: str | None) -> None:
 
 
 def test_diagrams_and_markers() -> None:
-    assert has_diagram(r"\begin{tikzpicture}") and has_diagram(r"\includegraphics{a.png}")
+    assert has_diagram(r"\begin{tikzpicture}")
+    assert has_diagram(r"\includegraphics{a.png}")
     assert not has_diagram("Draw a figure with easy steps.")
     assert read_rewrite(f"{START}draft{END} better: {START} Add 2. {END} ok") == "Add 2."
     assert read_rewrite(f"{START} cut off") is None

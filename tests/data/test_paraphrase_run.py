@@ -29,7 +29,10 @@ class Writer:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
         time.sleep(self.pause_s)
-        return [[Generation(t, "stop", 1, 1)] * sampling.n if t is not None else [] for t in (self.reply(p, sampling) for p in prompts)]
+        return [
+            [Generation(t, "stop", 1, 1)] * sampling.n if t is not None else []
+            for t in (self.reply(p, sampling) for p in prompts)
+        ]
 
     def reply(self, prompt: Prompt, sampling: Sampling) -> str | None:
         assert isinstance(prompt, str)
@@ -90,7 +93,12 @@ def test_attempts_stop_at_the_first_that_passes_and_diagrams_are_not_asked(tmp_p
     writer = Writer()
     write_pairs(rows("fine", "late", "wrong", "[asy]"), writer, SETTINGS, tmp_path / "pairs.jsonl")
     asked = [problem.split()[-1] for problem in writer.asked]
-    assert (asked.count("fine"), asked.count("late"), asked.count("wrong"), asked.count("[asy]")) == (1, 2, 3, 0)
+    assert (asked.count("fine"), asked.count("late"), asked.count("wrong"), asked.count("[asy]")) == (
+        1,
+        2,
+        3,
+        0,
+    )
 
 
 def test_answers_must_agree_if_asked_for(tmp_path: Path) -> None:
@@ -154,7 +162,18 @@ def test_the_command_runs_with_a_real_model(tmp_path: Path, capsys: pytest.Captu
     """The tiny model writes no markers, so every problem falls to that filter, after as many tries as asked for."""
     data, out = tmp_path / "questions.jsonl", tmp_path / "pairs.jsonl"
     data.write_text("".join(json.dumps({"question": p.strip()}) + "\n" for p in tiny_problems("train", 5)["prompt"]))
-    flags = ["--out", str(out), "--model", str(TINY_MODEL), "--max-tokens", "8", "--tries", "2", "--limit", "4"]
+    flags = [
+        "--out",
+        str(out),
+        "--model",
+        str(TINY_MODEL),
+        "--max-tokens",
+        "8",
+        "--tries",
+        "2",
+        "--limit",
+        "4",
+    ]
     assert main([str(data), *flags]) == 0
     assert json.loads(Paths(out).report.read_text())["no_markers"] == 4
     assert "0 pairs" in capsys.readouterr().out
@@ -170,9 +189,14 @@ def test_the_command_runs_with_a_real_model(tmp_path: Path, capsys: pytest.Captu
     ],
 )
 def test_bad_input_is_one_line_before_a_model_loads(
-    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    flags: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert main([*flags, "--out", str(tmp_path / "out.jsonl")]) == 2
     err = capsys.readouterr().err
-    assert message in err and err.count("\n") == 1
+    assert message in err
+    assert err.count("\n") == 1

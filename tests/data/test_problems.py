@@ -20,7 +20,9 @@ from selfrl.data.tokenizer import build_tokenizer
 
 def test_splits_share_no_numbers_in_any_order() -> None:
     numbers = {
-        split: {tuple(sorted(p.numbers)) for p, _ in zip(draw_problems(split, random.Random(0)), range(3000))}
+        split: {
+            tuple(sorted(p.numbers)) for p, _ in zip(draw_problems(split, random.Random(0)), range(3000), strict=False)
+        }
         for split in ("train", "heldout")
     }
     assert not numbers["train"] & numbers["heldout"]
@@ -76,7 +78,7 @@ def test_noise_is_wrong_and_carried_on(seed: int) -> None:
 
 def test_noise_rate_is_the_one_asked_for() -> None:
     rng = random.Random(0)
-    problems = [p for p, _ in zip(draw_problems("train", rng), range(4000)) if len(p.steps()) == 1]
+    problems = [p for p, _ in zip(draw_problems("train", rng), range(4000), strict=False) if len(p.steps()) == 1]
     wrong = sum(solution(p, rng, noise=0.3) != solution(p) for p in problems)
     assert abs(wrong / len(problems) - 0.3) < 0.04
 
@@ -84,7 +86,7 @@ def test_noise_rate_is_the_one_asked_for() -> None:
 def test_every_word_is_in_the_vocabulary_and_decoding_restores_the_text() -> None:
     tokenizer = build_tokenizer()
     rng = random.Random(0)
-    for problem, _ in zip(draw_problems("heldout", rng), range(300)):
+    for problem, _ in zip(draw_problems("heldout", rng), range(300), strict=False):
         for wording in range(5):
             text = problem.tell(wording, rng.choice(NAMES), rng.choice(THINGS)) + "\n" + solution(problem)
             ids = tokenizer(text).input_ids

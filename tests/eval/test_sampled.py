@@ -2,10 +2,10 @@ import math
 from pathlib import Path
 
 import pytest
+from selfrl.eval import sample_completions, sampled_accuracy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfrl.data.tiny import tiny_problems
-from selfrl.eval import sample_completions, sampled_accuracy
 
 
 def boxed(*answers: str) -> list[str]:
@@ -35,7 +35,10 @@ def test_bad_input_is_refused() -> None:
 
 
 def test_sampling_is_seeded_and_grouped(random_model: Path) -> None:
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(random_model), AutoTokenizer.from_pretrained(random_model)
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(random_model),
+        AutoTokenizer.from_pretrained(random_model),
+    )
     prompts = tiny_problems("heldout", 5)["prompt"][:]
     first = sample_completions(model, tokenizer, prompts, 3, 6, seed=1)
     assert [len(group) for group in first] == [3] * 5

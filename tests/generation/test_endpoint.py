@@ -63,15 +63,31 @@ class Handler(BaseHTTPRequestHandler):
             text = "echo: " + body["messages"][-1]["content"]
             n = min(body["n"], server.max_n)
             choices = [
-                {"index": i, "finish_reason": "stop", "message": {"role": "assistant", "content": text}} for i in range(n)
+                {"index": i, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+                for i in range(n)
             ]
             usage = {"prompt_tokens": 7, "completion_tokens": 5 * n, "total_tokens": 7 + 5 * n}
-            self.reply(200, {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": choices, "usage": usage}, {})
+            self.reply(
+                200,
+                {
+                    "id": "1",
+                    "object": "chat.completion",
+                    "created": 0,
+                    "model": "m",
+                    "choices": choices,
+                    "usage": usage,
+                },
+                {},
+            )
 
     def reply(self, status: int, body: dict[str, Any], headers: dict[str, str]) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
-        for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(data))}.items():
+        for name, value in {
+            **headers,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
@@ -136,7 +152,8 @@ def test_what_fails_to_the_end_is_an_empty_group_and_counted(server: Server, mon
     server.faults = ["500"] * 2
     endpoint = client(server, monkeypatch, attempts=2, concurrency=1)
     groups = endpoint.generate(["a", "b"], Sampling())
-    assert groups[0] == [] and groups[1][0].text == "echo: b"
+    assert groups[0] == []
+    assert groups[1][0].text == "echo: b"
     assert endpoint.usage.failures == 1
 
 
@@ -154,7 +171,10 @@ def test_concurrency_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_key_shows_nowhere(
-    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.faults = ["500", "401"]
@@ -162,7 +182,15 @@ def test_the_key_shows_nowhere(
     with pytest.raises(Exception, match="401") as caught:
         endpoint.generate(["q"], Sampling())
     printed = capsys.readouterr()
-    shown = [caplog.text, printed.out, printed.err, repr(endpoint), repr(vars(endpoint)), str(caught.value), repr(caught.value)]
+    shown = [
+        caplog.text,
+        printed.out,
+        printed.err,
+        repr(endpoint),
+        repr(vars(endpoint)),
+        str(caught.value),
+        repr(caught.value),
+    ]
     assert not [text for text in shown if KEY in text]
 
 

@@ -31,7 +31,10 @@ os._exit(0)
 def test_vllm_gives_what_transformers_gives() -> None:
     prompts = tiny_problems("heldout", 6)["prompt"][:]
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(TINY_MODEL), json.dumps(prompts)], capture_output=True, text=True, timeout=580
+        [sys.executable, "-c", CODE, str(TINY_MODEL), json.dumps(prompts)],
+        capture_output=True,
+        text=True,
+        timeout=580,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     result = json.loads(done.stdout.splitlines()[-1])

@@ -8,9 +8,16 @@ from selfrl.monitor.heldout import HeldOutAccuracy
 
 def test_it_measures_the_packaged_model_at_the_steps_asked_for(tmp_path: Path) -> None:
     """The shipped checkpoint samples right answers about two times in three, on numbers it never saw."""
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(TINY_MODEL), AutoTokenizer.from_pretrained(TINY_MODEL)
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(TINY_MODEL),
+        AutoTokenizer.from_pretrained(TINY_MODEL),
+    )
     probe = HeldOutAccuracy(tiny_problems("heldout", 60, seed=2), every=2, n=4, max_new_tokens=40)
-    args, state, control = TrainingArguments(str(tmp_path), use_cpu=True), TrainerState(max_steps=3), TrainerControl()
+    args, state, control = (
+        TrainingArguments(str(tmp_path), use_cpu=True),
+        TrainerState(max_steps=3),
+        TrainerControl(),
+    )
     probe.on_train_begin(args, state, control, model=model, processing_class=tokenizer)
     for step in (1, 2, 3):
         state.global_step = step

@@ -12,7 +12,10 @@ def test_rows_are_appended_with_their_step(tmp_path: Path) -> None:
     for step in (1, 2):
         state.global_step = step
         callback.on_log(args, state, control, logs={"reward": step / 10})
-    assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1, "reward": 0.1}, {"step": 2, "reward": 0.2}]
+    assert read_metrics(tmp_path / "metrics.jsonl") == [
+        {"step": 1, "reward": 0.1},
+        {"step": 2, "reward": 0.2},
+    ]
 
 
 def test_a_resumed_run_drops_the_rows_it_will_log_again_and_a_fresh_run_all(tmp_path: Path) -> None:

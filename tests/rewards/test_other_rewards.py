@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from selfrl.rewards import AccuracyReward, FormatReward, RandomReward, SemanticEntropyReward
 from selfrl.rewards.entropy import semantic_entropy, semantic_entropy_rewards
 

@@ -7,9 +7,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import trl
-
-from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
 from selfrl.rewards import (
     AccuracyReward,
     ContrastiveAgreementReward,
@@ -19,22 +16,25 @@ from selfrl.rewards import (
     SemanticEntropyReward,
 )
 
-OPTIONS: dict[str, Any] = dict(
-    per_device_train_batch_size=16,
-    num_generations=4,
-    max_completion_length=40,
-    max_steps=2,
-    use_cpu=True,
-    bf16=False,
-    report_to="none",
-    logging_steps=1,
-    save_strategy="no",
-    gradient_checkpointing=False,
-    disable_tqdm=True,
-    shuffle_dataset=False,
-    log_completions=True,
-    num_completions_to_print=0,
-)
+from selfrl.data.pairs import expand_pairs
+from selfrl.data.tiny import TINY_MODEL, tiny_problems
+
+OPTIONS: dict[str, Any] = {
+    "per_device_train_batch_size": 16,
+    "num_generations": 4,
+    "max_completion_length": 40,
+    "max_steps": 2,
+    "use_cpu": True,
+    "bf16": False,
+    "report_to": "none",
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "gradient_checkpointing": False,
+    "disable_tqdm": True,
+    "shuffle_dataset": False,
+    "log_completions": True,
+    "num_completions_to_print": 0,
+}
 
 
 @pytest.mark.parametrize(

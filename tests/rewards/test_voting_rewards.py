@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward, SemanticEntropyReward
 from selfrl.rewards.voting import agreement, majority_rewards
 
@@ -119,10 +118,19 @@ def test_rules_make_labels_scarce_never_zero() -> None:
 
 
 def test_hostile_answers_abstain_and_the_rest_is_right() -> None:
-    hostile = ["9^{9^9}", "(10^9)!", "{" * 50_000 + "}" * 50_000, "1" * 1_000_000, "5\0", "5\u202e", r"\frac{" * 500]
+    hostile = [
+        "9^{9^9}",
+        "(10^9)!",
+        "{" * 50_000 + "}" * 50_000,
+        "1" * 1_000_000,
+        "5\0",
+        "5\u202e",
+        r"\frac{" * 500,
+    ]
     completions = [rf"\boxed{{{a}}}" for a in ("4", *hostile, "4", "5")]
     rewards = MajorityVoteReward()(["p"] * len(completions), completions)
-    assert rewards[0] == rewards[-2] == 1.0 and rewards[-1] == 0.0
+    assert rewards[0] == rewards[-2] == 1.0
+    assert rewards[-1] == 0.0
     # an unbalanced box is no answer (0), all others are unreadable (None)
     assert rewards[1:-2] == [None] * 6 + [0.0]
 
@@ -165,7 +173,9 @@ def test_agreement_is_the_top_share(keys: list[str | None]) -> None:
         assert sum(r for r in rewards if r is not None) / len(keys) == agreement(keys)
 
 
-@pytest.mark.parametrize("reward", [MajorityVoteReward(soft=True), ContrastiveAgreementReward(), SemanticEntropyReward()])
+@pytest.mark.parametrize(
+    "reward", [MajorityVoteReward(soft=True), ContrastiveAgreementReward(), SemanticEntropyReward()]
+)
 def test_rewards_are_picklable_and_named(reward: Any) -> None:
     copy = pickle.loads(pickle.dumps(reward))
     assert copy.__name__ == type(reward).__name__

@@ -32,21 +32,21 @@ class LengthReward:
 
 
 def config(cls: Any, out: Path, **options: Any) -> Any:
-    defaults = dict(
-        output_dir=str(out),
-        per_device_train_batch_size=8,
-        num_generations=4,
-        max_completion_length=8,
-        max_steps=2,
-        use_cpu=True,
-        bf16=False,
-        report_to="none",
-        logging_steps=1,
-        save_strategy="no",
-        gradient_checkpointing=False,
-        learning_rate=1e-3,
-        disable_tqdm=True,
-    )
+    defaults = {
+        "output_dir": str(out),
+        "per_device_train_batch_size": 8,
+        "num_generations": 4,
+        "max_completion_length": 8,
+        "max_steps": 2,
+        "use_cpu": True,
+        "bf16": False,
+        "report_to": "none",
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "gradient_checkpointing": False,
+        "learning_rate": 1e-3,
+        "disable_tqdm": True,
+    }
     return cls(**{**defaults, **options})
 
 
@@ -193,7 +193,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("pairs", {"per_device_train_batch_size": 128}, "holds 16 pairs but the data set only 12"),
     ("pairs", {"num_generations_train": 5}, "must lie between 2 and num_generations"),
     ("pairs", {"num_generations_train": 3, "gradient_accumulation_steps": 4}, None),
-    ("pairs", {"num_generations_train": 3, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8}, "split"),
+    (
+        "pairs",
+        {"num_generations_train": 3, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8},
+        "split",
+    ),
 ]
 
 
@@ -223,9 +227,7 @@ def test_a_column_that_a_reward_needs_is_asked_for(tmp_path: Path, pairs: Datase
 def test_trl_still_has_what_is_overridden(trainer_class: Any) -> None:
     base = BASES[trainer_class]
     overridden = [
-        name
-        for name, member in vars(VotingGroups).items()
-        if inspect.isfunction(member) and name not in ("_trained",)
+        name for name, member in vars(VotingGroups).items() if inspect.isfunction(member) and name not in ("_trained",)
     ]
     assert set(overridden) == {
         "__init__",

@@ -42,7 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--min-length-ratio", type=float, default=0.5)
     parser.add_argument("--max-length-ratio", type=float, default=2.0)
     parser.add_argument(
-        "--check-answers", type=int, default=0, metavar="K", help="majority answers of K samples a side must agree"
+        "--check-answers",
+        type=int,
+        default=0,
+        metavar="K",
+        help="majority answers of K samples a side must agree",
     )
     parser.add_argument("--seed", type=int, default=0)
     return parser
