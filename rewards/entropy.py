@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from selfrl.rewards.groups import Metrics, consecutive_groups, prompt_id
-from selfrl.rewards.voting import VoteRule, _VotingReward, _without_unreadable, vote_metrics
+from selfrl.rewards.groups import Metrics
+from selfrl.rewards.voting import PromptGroupReward, VoteRule
 
-from selfrl.answers.keys import KeyMode, ReadAnswer
+from selfrl.answers.keys import KeyMode
 
 
 def semantic_entropy(keys: Sequence[str | None]) -> float:
@@ -43,7 +42,7 @@ def semantic_entropy_rewards(
     return [0.0 if key is None else counts[key] / len(keys) for key in keys]
 
 
-class SemanticEntropyReward(_VotingReward):
+class SemanticEntropyReward(PromptGroupReward):
     r"""Share of a completion's meaning in its group: EMPO (2504.05812).
 
     Completions of a prompt are clustered by equivalent answers; r_i = p(c_i). Prompts that are too easy or too hard
@@ -69,28 +68,10 @@ class SemanticEntropyReward(_VotingReward):
         self.low, self.high = low, high
         self.rule = VoteRule(mode=mode)
 
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Sequence[Any] | None = None,
-        *,
-        log_metric: Callable[[str, float], None] | None = None,
-        log_extra: Callable[[str, list[Any]], None] | None = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        ids = [prompt_id(prompt) for prompt in prompts]
-        return self._rewards(ids, completions, self._score, log_metric, log_extra)
+    def group_rewards(self, keys: Sequence[str | None]) -> list[float | None]:
+        """See [`semantic_entropy_rewards`]."""
+        return semantic_entropy_rewards(keys, self.low, self.high)
 
-    def _score(self, rows: list[tuple[str, ReadAnswer]]) -> tuple[list[float | None], Metrics]:
-        answers = [answer for _, answer in rows]
-        rewards: list[float | None] = []
-        groups = []
-        for members in consecutive_groups(prompt for prompt, _ in rows):
-            keys = self.rule.merged([answers[i] for i in members])
-            rewards += semantic_entropy_rewards(keys, self.low, self.high)
-            groups.append(keys)
-        metrics = vote_metrics(groups, rewards, answers)
-        metrics["semantic_entropy"] = sum(map(semantic_entropy, groups)) / len(groups)
-        return _without_unreadable(rewards, answers), metrics
+    def group_metrics(self, groups: Sequence[Sequence[str | None]]) -> Metrics:
+        """Mean entropy of the groups, in nats."""
+        return {"semantic_entropy": sum(map(semantic_entropy, groups)) / len(groups)}

@@ -97,7 +97,43 @@ class _VotingReward:
         return rewards
 
 
-class MajorityVoteReward(_VotingReward):
+class PromptGroupReward(_VotingReward):
+    """A reward of each prompt's group on its own; a subclass gives `group_rewards`."""
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Any] | None = None,
+        *,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """One reward a completion, in order."""
+        ids = [prompt_id(prompt) for prompt in prompts]
+        return self._rewards(ids, completions, self._score, log_metric, log_extra)
+
+    def group_rewards(self, keys: Sequence[str | None]) -> list[float | None]:
+        """Rewards of one group, from its merged keys."""
+        raise NotImplementedError
+
+    def group_metrics(self, groups: Sequence[Sequence[str | None]]) -> Metrics:
+        """Figures to log beside those of every vote."""
+        return {}
+
+    def _score(self, rows: list[tuple[str, ReadAnswer]]) -> tuple[list[float | None], Metrics]:
+        answers = [answer for _, answer in rows]
+        groups = [
+            self.rule.merged([answers[i] for i in members])
+            for members in consecutive_groups(prompt for prompt, _ in rows)
+        ]
+        rewards = [reward for keys in groups for reward in self.group_rewards(keys)]
+        metrics = vote_metrics(groups, rewards, answers) | self.group_metrics(groups)
+        return _without_unreadable(rewards, answers), metrics
+
+
+class MajorityVoteReward(PromptGroupReward):
     r"""Agreement with the group's own majority: TTRL (2504.16084), SRT (2505.21444).
 
     For completions y_1..y_G of a prompt, y* = mode{ans(y_i)} and r_i = 1[ans(y_i) = y*]; with `soft`, r_i is the
@@ -123,30 +159,10 @@ class MajorityVoteReward(_VotingReward):
         self.soft = soft
         self.rule = VoteRule(**rule)
 
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Sequence[Any] | None = None,
-        *,
-        log_metric: Callable[[str, float], None] | None = None,
-        log_extra: Callable[[str, list[Any]], None] | None = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        ids = [prompt_id(prompt) for prompt in prompts]
-        return self._rewards(ids, completions, self._score, log_metric, log_extra)
-
-    def _score(self, rows: list[tuple[str, ReadAnswer]]) -> tuple[list[float | None], Metrics]:
-        answers = [answer for _, answer in rows]
-        rewards: list[float | None] = []
-        groups = []
-        for members in consecutive_groups(prompt for prompt, _ in rows):
-            keys = self.rule.merged([answers[i] for i in members])
-            label = None if self.rule.gated(keys) else self.rule.label(keys)
-            rewards += majority_rewards(keys, label, self.soft)
-            groups.append(keys)
-        return _without_unreadable(rewards, answers), vote_metrics(groups, rewards, answers)
+    def group_rewards(self, keys: Sequence[str | None]) -> list[float | None]:
+        """See [`majority_rewards`]."""
+        label = None if self.rule.gated(keys) else self.rule.label(keys)
+        return majority_rewards(keys, label, self.soft)
 
 
 class ContrastiveAgreementReward(_VotingReward):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +13,21 @@ from selfrl.data.pairs import pair_rows
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 from selfrl.trainers.checks import check_dataset, check_paired_batch, check_train_count
 from selfrl.trainers.sampling import PairedRepeatSampler
+
+
+@dataclass
+class VotingConfig:
+    """What selfrl adds to TRL's configurations.
+
+    Args:
+        num_generations_train: how many of a group's `num_generations` completions are trained on; all vote.
+            Default: all.
+    """
+
+    num_generations_train: int | None = field(
+        default=None,
+        metadata={"help": "Completions of a group that are trained on; all num_generations vote. Default: all."},
+    )
 
 
 class VotingGroups:
@@ -66,6 +83,8 @@ class VotingGroups:
             )
         if args.use_vllm and args.vllm_mode == "colocate" and not torch.cuda.is_available():
             prepare_vllm_on_cpu()
+        for module in ("grpo_trainer", "rloo_trainer"):
+            logging.getLogger(f"trl.trainer.{module}").addFilter(_not_an_abstention)
         super().__init__(model, rewards, args, train_dataset, eval_dataset, *rest, **options)  # type: ignore[call-arg]
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler:
@@ -129,3 +148,9 @@ def _is_paired(dataset: Any) -> bool:
 
 def _eval_rows(args: Any) -> int:
     return args.per_device_eval_batch_size * args.world_size
+
+
+def _not_an_abstention(record: logging.LogRecord) -> bool:
+    """Drop TRL's warning, with the whole row in it, for each batch where a reward abstains: groups without a label
+    are normal here, and their share is logged as `labelled`."""
+    return "All reward functions returned None" not in record.getMessage()

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import trl
 
-from selfrl.trainers.groups import VotingGroups
+from selfrl.trainers.groups import VotingConfig, VotingGroups
 
 
 @dataclass
-class GRPOConfig(trl.GRPOConfig):
-    """TRL's `GRPOConfig` with a separate train count.
-
-    Args:
-        num_generations_train: how many of a group's `num_generations` completions are trained on; all vote.
-            Default: all.
-    """
-
-    num_generations_train: int | None = field(
-        default=None,
-        metadata={"help": "Completions of a group that are trained on; all num_generations vote. Default: all."},
-    )
+class GRPOConfig(VotingConfig, trl.GRPOConfig):
+    """TRL's `GRPOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
 
 
 class GRPOTrainer(VotingGroups, trl.GRPOTrainer):
