@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Sequence
 
@@ -44,13 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(argv: list[str]) -> int:
-    from selfrl.recipe import parse_recipe
+    from selfrl.recipe import Recipe, parse_recipe
     from selfrl.training import build_trainer, print_plan, run
 
     if argv and argv[0] in ("-h", "--help"):
-        print(
-            "usage: selfrl train RECIPE.yaml [--key value …]\n\nKeys: selfrl.recipe.Recipe, TRL's config, ModelConfig."
-        )
+        print(f"usage: selfrl train RECIPE.yaml [--key value …]\n\n{inspect.getdoc(Recipe)}")
         return 0
     try:
         plan = parse_recipe(argv)

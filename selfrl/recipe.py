@@ -34,7 +34,7 @@ TRAINERS: dict[str, tuple[type, type]] = {
 
 @dataclass
 class Recipe:
-    """Keys of a recipe beside those of TRL's configuration and `ModelConfig`.
+    """Keys of a recipe, beside all those of TRL's GRPOConfig or RLOOConfig and ModelConfig.
 
     Args:
         dataset: file, hub name or "tiny", see [`selfrl.data.loading.load_rows`].

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import math
 import os
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import openai
@@ -16,12 +21,8 @@ from selfrl.generation.protocol import Generation, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
 
-RETRIED = (
-    openai.APIConnectionError,  # a time-out is one
-    openai.RateLimitError,
-    openai.InternalServerError,
-    openai.ConflictError,
-)
+RETRIED_STATUS = {408, 409, 425, 429}
+FATAL_STATUS = {401, 403, 404}
 
 
 @dataclass
@@ -38,48 +39,63 @@ class Usage:
 class EndpointGenerator:
     """Concurrent chat completions with bounded concurrency, back-off and token accounting.
 
-    The key is read from the environment, handed to the client and kept nowhere else. Rate limits, server errors,
-    time-outs and cut connections are tried again with exponential back-off, or after the time that `Retry-After`
-    asks for; what fails to the end is an empty group and counted in `usage.failures`.
+    The key is read from the environment, handed to the client and kept nowhere else; error bodies are never shown, as
+    they may echo it. Rate limits, server errors, time-outs and cut connections are tried again with exponential
+    back-off, or after the time that `Retry-After` asks for. What fails to the end, or is refused (as an over-long
+    prompt is), is an empty group and counted in `usage.failures`.
 
     Args:
         model: name the endpoint knows the model by.
         base_url: address of the API, as in http://127.0.0.1:8000/v1; the client's default without one.
-        api_key_env: environment variable that holds the key; endpoints without one need none.
+        api_key_env: environment variable that holds the key; by default OPENAI_API_KEY, or no key.
         concurrency: requests under way at a time.
         attempts: tries a request, the first included.
         timeout_s: seconds a try.
+
+    Raises:
+        ValueError: without an address and a key, for a key that is not there or that no header can carry; while
+            generating, if the endpoint refuses the key or does not know the model.
     """
 
     def __init__(
         self,
         model: str,
         base_url: str | None = None,
-        api_key_env: str = "OPENAI_API_KEY",
+        api_key_env: str | None = None,
         concurrency: int = 16,
         attempts: int = 6,
         timeout_s: float = 120.0,
     ) -> None:
-        if base_url is None and api_key_env not in os.environ:
-            raise ValueError(
-                f"No endpoint to ask: give a base URL, or a key in the environment variable {api_key_env}."
-            )
         self.model, self.concurrency, self.attempts, self.timeout_s = model, concurrency, attempts, timeout_s
         self.base_url, self.api_key_env = base_url, api_key_env
         self.usage = Usage()
+        if self._key() is None and base_url is None:
+            raise ValueError(
+                "No endpoint to ask: give a base URL, or a key in the environment variable OPENAI_API_KEY."
+            )
+
+    def _key(self) -> str | None:
+        name = self.api_key_env or "OPENAI_API_KEY"
+        key = os.environ.get(name, "").strip()
+        if not key and self.api_key_env is not None:
+            raise ValueError(f"The environment variable {name} holds no key: set it, or name another one.")
+        if not key.isascii() or not key.isprintable():
+            raise ValueError(f"The key in the environment variable {name} has characters that no header can carry.")
+        return key or None
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
         """See [`selfrl.generation.Generator`]."""
-        return asyncio.run(self._generate(prompts, sampling))
+        # a thread of its own, so that it works where an event loop runs already, as in a notebook
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, self._generate(prompts, sampling)).result()
 
     def close(self) -> None:
         """Connections live for one call of `generate` only."""
 
     async def _generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
         gate = asyncio.Semaphore(self.concurrency)
-        key = os.environ.get(self.api_key_env, "none")
         async with openai.AsyncOpenAI(
-            api_key=key, base_url=self.base_url, max_retries=0, timeout=self.timeout_s
+            api_key=self._key() or "none", base_url=self.base_url, max_retries=0, timeout=self.timeout_s
         ) as client:
             return list(await asyncio.gather(*(self._group(client, gate, p, sampling) for p in prompts)))
 
@@ -102,7 +118,7 @@ class EndpointGenerator:
         self, client: openai.AsyncOpenAI, messages: list[Any], sampling: Sampling, n: int, seed: int | None
     ) -> list[Generation]:
         tries = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(RETRIED),
+            retry=tenacity.retry_if_exception(_is_passing),
             wait=_wait,
             stop=tenacity.stop_after_attempt(self.attempts),
             reraise=True,
@@ -121,37 +137,68 @@ class EndpointGenerator:
                         top_p=sampling.top_p,
                         seed=seed if seed is not None else openai.omit,
                     )
-        except RETRIED as error:
-            self.usage.failures += 1
-            logger.warning("A request failed %d times (%s) and was given up.", self.attempts, type(error).__name__)
-            return []
-        return self._read(reply)
+            return self._read(reply)
+        except openai.APIStatusError as error:
+            status = error.status_code
+        except (openai.APIError, json.JSONDecodeError) as error:
+            return self._failed(type(error).__name__)
+        # outside the handler, so that no traceback shows the reply, which may echo the key
+        if status in FATAL_STATUS:
+            raise ValueError(
+                f"The endpoint answered {status}: check its address, the model name {self.model!r} and the key in "
+                f"{self.api_key_env or 'OPENAI_API_KEY'}."
+            )
+        if status == 400 and n > 1:  # some endpoints give one completion at a time only
+            return await self._request(client, messages, sampling, 1, seed)
+        return self._failed(f"status {status}")
+
+    def _failed(self, why: str) -> list[Generation]:
+        self.usage.failures += 1
+        logger.warning("A request was given up: %s.", why)
+        return []
 
     def _read(self, reply: Any) -> list[Generation]:
-        prompt_tokens = reply.usage.prompt_tokens if reply.usage else 0
-        completion_tokens = reply.usage.completion_tokens if reply.usage else 0
+        choices = [c for c in getattr(reply, "choices", None) or [] if c.message.content is not None]
+        if not choices:
+            return self._failed("a reply without completions")
+        usage = getattr(reply, "usage", None)
+        prompt_tokens, completion_tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         self.usage.prompt_tokens += prompt_tokens
         self.usage.completion_tokens += completion_tokens
-        share = completion_tokens // max(len(reply.choices), 1)  # the API reports their sum only
+        # the API reports the sum only: shares that add up to it
+        shares = [
+            completion_tokens * (i + 1) // len(choices) - completion_tokens * i // len(choices)
+            for i in range(len(choices))
+        ]
         return [
             Generation(
-                choice.message.content or "",
-                "length" if choice.finish_reason == "length" else "stop",
-                prompt_tokens,
-                share,
+                choice.message.content, "length" if choice.finish_reason == "length" else "stop", prompt_tokens, share
             )
-            for choice in reply.choices
+            for choice, share in zip(choices, shares, strict=True)
         ]
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether a fault may be gone at the next try; a time-out is a connection error here."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code in RETRIED_STATUS or error.status_code >= 500
+    return isinstance(error, openai.APIConnectionError)
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """What `Retry-After` asks for, up to a minute; exponential with jitter without it."""
+    """What `Retry-After` asks for, in seconds or as a date, up to a minute; exponential with jitter without it."""
     error = state.outcome.exception() if state.outcome else None
     header = error.response.headers.get("retry-after") if isinstance(error, openai.APIStatusError) else None
-    try:
-        return min(float(header), 60.0) if header else _backoff(state)
-    except ValueError:  # a date instead of seconds
+    if not header:
         return _backoff(state)
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - time.time()
+        except ValueError:
+            return _backoff(state)
+    return min(max(seconds, 0.0), 60.0) if math.isfinite(seconds) else _backoff(state)

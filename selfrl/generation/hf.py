@@ -7,8 +7,13 @@ from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from selfrl.generation.protocol import Generation, Prompt, Sampling
+from selfrl.generation.tokens import prompt_ids
+
+# What is left unset is taken from the checkpoint, whose penalties no other back end applies.
+NEUTRAL = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_new_tokens": 0}
 
 
 class TransformersGenerator:
@@ -28,8 +33,6 @@ class TransformersGenerator:
     @classmethod
     def load(cls, source: str, batch_size: int = 16) -> TransformersGenerator:
         """Load model and tokenizer, onto a GPU if there is one; in fp32 on a CPU."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
         gpu = torch.cuda.is_available()
         tokenizer = AutoTokenizer.from_pretrained(source)
         if tokenizer.pad_token is None:
@@ -38,32 +41,28 @@ class TransformersGenerator:
         return cls(model.to("cuda" if gpu else "cpu"), tokenizer, batch_size)
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
-        """See [`selfrl.generation.Generator`]."""
-        token_ids = [self._tokenize(prompt) for prompt in prompts]
+        """See [`selfrl.generation.Generator`]; an empty prompt is a failure."""
+        token_ids = [prompt_ids(self.tokenizer, prompt) for prompt in prompts]
         order = sorted(range(len(prompts)), key=lambda i: len(token_ids[i]))
-        queue = [i for i in order for _ in range(sampling.n)]
+        queue = [i for i in order if token_ids[i] for _ in range(sampling.n)]
         groups: list[list[Generation]] = [[] for _ in prompts]
         was_training = self.model.training
         self.model.eval()
         devices = [self.model.device] if self.model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            if sampling.seed is not None:
-                torch.manual_seed(sampling.seed)
-            for start in range(0, len(queue), self.batch_size):
-                rows = queue[start : start + self.batch_size]
-                for i, generation in zip(rows, self._batch([token_ids[i] for i in rows], sampling), strict=True):
-                    groups[i].append(generation)
-        self.model.train(was_training)
+        try:
+            with torch.random.fork_rng(devices=devices):
+                if sampling.seed is not None:
+                    torch.manual_seed(sampling.seed)
+                for start in range(0, len(queue), self.batch_size):
+                    rows = queue[start : start + self.batch_size]
+                    for i, generation in zip(rows, self._batch([token_ids[i] for i in rows], sampling), strict=True):
+                        groups[i].append(generation)
+        finally:
+            self.model.train(was_training)
         return groups
 
     def close(self) -> None:
         """Nothing is held beyond the model."""
-
-    def _tokenize(self, prompt: Prompt) -> list[int]:
-        if isinstance(prompt, str):
-            ids: list[int] = self.tokenizer(prompt).input_ids
-            return ids
-        return list(self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
 
     @torch.no_grad()
     def _batch(self, token_ids: list[list[int]], sampling: Sampling) -> list[Generation]:
@@ -71,17 +70,19 @@ class TransformersGenerator:
         ids = [torch.tensor(row) for row in token_ids]
         input_ids = pad_sequence(ids, batch_first=True, padding_value=pad, padding_side="left")
         mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True, padding_side="left")
-        greedy = sampling.temperature == 0
+        ends = self.model.generation_config.eos_token_id
+        ends = {*(ends if isinstance(ends, list) else [ends]), self.tokenizer.eos_token_id} - {None}
+        options: dict[str, Any] = {"do_sample": False}
+        if sampling.temperature > 0:
+            options = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        config = GenerationConfig(
+            max_new_tokens=sampling.max_tokens, eos_token_id=sorted(ends), pad_token_id=pad, **NEUTRAL, **options
+        )
         output = self.model.generate(
             input_ids=input_ids.to(self.model.device),
             attention_mask=mask.to(self.model.device),
-            max_new_tokens=sampling.max_tokens,
-            pad_token_id=pad,
-            do_sample=not greedy,
-            **({} if greedy else {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}),
+            generation_config=config,
         )
-        ends = self.model.generation_config.eos_token_id
-        ends = set(ends if isinstance(ends, list) else [ends]) | {self.tokenizer.eos_token_id}
         generations = []
         for prompt, row in zip(token_ids, output[:, input_ids.shape[1] :].tolist(), strict=True):
             length = next((i + 1 for i, token in enumerate(row) if token in ends), None)

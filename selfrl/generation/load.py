@@ -11,7 +11,7 @@ BACKENDS: tuple[Backend, ...] = ("transformers", "vllm", "endpoint")
 
 
 def load_generator(
-    backend: Backend, model: str, *, base_url: str | None = None, api_key_env: str = "OPENAI_API_KEY"
+    backend: Backend, model: str, *, base_url: str | None = None, api_key_env: str | None = None
 ) -> Generator:
     """Open a generation back end.
 

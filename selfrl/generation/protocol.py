@@ -28,6 +28,10 @@ class Sampling:
     n: int = 1
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1 or self.n < 1 or self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise ValueError(f"{self} cannot be sampled: max_tokens and n from 1, temperature from 0, top_p in (0, 1].")
+
 
 @dataclass(frozen=True)
 class Generation:

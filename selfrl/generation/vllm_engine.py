@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from selfrl.generation.protocol import Generation, Prompt, Sampling
+from selfrl.generation.tokens import prompt_ids
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 
 
@@ -35,24 +37,27 @@ class VLLMGenerator:
         self.llm = LLM(model=source, max_model_len=max_model_len, **options)
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
-        """See [`selfrl.generation.Generator`]."""
+        """See [`selfrl.generation.Generator`]; an empty prompt, or one that leaves no room, is a failure."""
         from vllm import SamplingParams
 
-        params = SamplingParams(
-            n=sampling.n,
-            max_tokens=sampling.max_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed,
-        )
+        token_ids = [prompt_ids(self.llm.get_tokenizer(), prompt) for prompt in prompts]
+        room = self.llm.llm_engine.model_config.max_model_len
+        rows = [i for i, ids in enumerate(token_ids) if 0 < len(ids) < room]
+        params = [
+            SamplingParams(
+                n=sampling.n,
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                # vLLM seeds completion k of a request with seed + k, and takes 32 bits: keep requests far apart
+                seed=None if sampling.seed is None else random.Random(f"{sampling.seed}/{i}").getrandbits(31),
+            )
+            for i in rows
+        ]
         groups: list[list[Generation]] = [[] for _ in prompts]
-        for conversational in (False, True):
-            rows = [i for i, prompt in enumerate(prompts) if isinstance(prompt, str) != conversational]
-            if rows:
-                run = self.llm.chat if conversational else self.llm.generate
-                outputs = run([prompts[i] for i in rows], params, use_tqdm=False)
-                for i, output in zip(rows, outputs, strict=True):
-                    groups[i] = [_generation(output, completion) for completion in output.outputs]
+        outputs = self.llm.generate([{"prompt_token_ids": token_ids[i]} for i in rows], params, use_tqdm=False)
+        for i, output in zip(rows, outputs, strict=True):
+            groups[i] = [_generation(output, completion) for completion in output.outputs]
         return groups
 
     def close(self) -> None:

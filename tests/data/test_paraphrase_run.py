@@ -17,7 +17,7 @@ from selfrl.data.paraphrase.run import Paths, Settings, write_pairs
 from selfrl.data.tiny import TINY_MODEL, tiny_problems
 from selfrl.generation import Generation, Prompt, Sampling
 
-SETTINGS = Settings(source="test", writer="script")
+SETTINGS = Settings(source="test", writer="script", batch_size=2)
 
 
 class Writer:
@@ -35,7 +35,8 @@ class Writer:
         ]
 
     def reply(self, prompt: Prompt, sampling: Sampling) -> str | None:
-        assert isinstance(prompt, str)
+        assert not isinstance(prompt, str)
+        prompt = prompt[0]["content"]
         if "boxed" in prompt:  # the solver of the answer check
             return rf"\boxed{{{'1' if 'odd' in prompt and 'Somebody' in prompt else '2'}}}"
         problem = prompt.split("Problem:\n")[1]
@@ -69,7 +70,7 @@ def lines(path: Path) -> list[dict[str, str]]:
 def test_each_problem_falls_to_its_filter_and_is_counted(tmp_path: Path) -> None:
     out = tmp_path / "pairs.jsonl"
     problems = rows("fine", "bare", "same", "wrong", "long", "late", "lost", "[asy]")
-    report = write_pairs(problems, Writer(), SETTINGS, out, batch_size=3)
+    report = write_pairs(problems, Writer(), SETTINGS, out)
     assert report == {
         "kept": 2,
         "failed": 1,
@@ -107,6 +108,37 @@ def test_answers_must_agree_if_asked_for(tmp_path: Path) -> None:
     assert (report["kept"], report["answers"]) == (1, 1)
 
 
+def test_an_existing_file_that_is_no_output_is_left_alone(tmp_path: Path) -> None:
+    out = tmp_path / "notes.jsonl"
+    out.write_text("precious")
+    with pytest.raises(ValueError, match="is no output of this command"):
+        write_pairs(rows("fine"), Writer(), SETTINGS, out)
+    assert out.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+class Splitter(Writer):
+    """A solver that never agrees with itself, and one whose requests fail."""
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
+        if "boxed" not in prompts[0][0]["content"]:  # type: ignore[index]
+            return super().generate(prompts, sampling)
+        return [[Generation(rf"\boxed{{{a}}}", "stop", 1, 1) for a in self.answers] for _ in prompts]
+
+
+def test_agreement_wants_a_majority_and_failed_checks_are_failures(tmp_path: Path) -> None:
+    settings = Settings(source="test", writer="script", check_answers=3)
+    outcomes = {}
+    for name, answers in {"split": "123", "majority": "112", "failed": ""}.items():
+        report = write_pairs(rows("fine"), Splitter(answers), settings, tmp_path / f"{name}.jsonl")
+        outcomes[name] = next(outcome for outcome, count in report.items() if count)
+    assert outcomes == {"split": "answers", "majority": "kept", "failed": "failed"}
+
+
 def test_equal_problems_get_ids_of_their_own(tmp_path: Path) -> None:
     out = tmp_path / "pairs.jsonl"
     problem = rows("fine")[0]
@@ -118,7 +150,7 @@ def test_other_settings_do_not_resume(tmp_path: Path) -> None:
     out = tmp_path / "pairs.jsonl"
     write_pairs(rows("fine"), Writer(), SETTINGS, out)
     with pytest.raises(ValueError, match="begun with another tries"):
-        write_pairs(rows("fine"), Writer(), Settings(source="test", writer="script", tries=9), out)
+        write_pairs(rows("fine"), Writer(), Settings(source="test", writer="script", tries=9, batch_size=2), out)
 
 
 def test_a_torn_line_is_dropped_and_its_row_done_again(tmp_path: Path) -> None:
@@ -130,7 +162,8 @@ def test_a_torn_line_is_dropped_and_its_row_done_again(tmp_path: Path) -> None:
     writer = Writer()
     report = write_pairs(problems, writer, SETTINGS, out)
     assert out.read_text() == whole
-    assert (report["kept"], report["numbers"], len(writer.asked)) == (3, 1, 1)
+    # the batch of the torn line is redone whole: one attempt for its pair, three for the problem that never passes
+    assert (report["kept"], report["numbers"], len(writer.asked)) == (3, 1, 4)
 
 
 KILLED = """
@@ -138,21 +171,21 @@ import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
 import test_paraphrase_run as t
-t.write_pairs(t.rows(*["fine", "wrong"] * 30), t.Writer(pause_s=0.05), t.SETTINGS, Path(sys.argv[1]), batch_size=2)
+t.write_pairs(t.rows(*["fine", "wrong"] * 30), t.Writer(pause_s=0.05), t.SETTINGS, Path(sys.argv[1]))
 """
 
 
 def test_a_killed_run_ends_with_the_rows_of_an_uninterrupted_one(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.jsonl", tmp_path / "killed.jsonl"
     problems = rows(*["fine", "wrong"] * 30)
-    write_pairs(problems, Writer(), SETTINGS, whole, batch_size=2)
+    write_pairs(problems, Writer(), SETTINGS, whole)
     code = KILLED.format(folder=str(Path(__file__).parent))
     with subprocess.Popen([sys.executable, "-c", code, str(killed)]) as process:
         while len(lines(killed)) < 5 and process.poll() is None:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
     assert 5 <= len(lines(killed)) < 30
-    report = write_pairs(problems, Writer(), SETTINGS, killed, batch_size=2)
+    report = write_pairs(problems, Writer(), SETTINGS, killed)
     assert killed.read_text() == whole.read_text()
     assert Paths(killed).rejected.read_text() == Paths(whole).rejected.read_text()
     assert report == json.loads(Paths(whole).report.read_text())
@@ -186,6 +219,9 @@ def test_the_command_runs_with_a_real_model(tmp_path: Path, capsys: pytest.Captu
         (["tiny", "--split", "train[:3]", "--model", "x", "--backend", "endpoint"], "give a base URL"),
         (["tiny", "--split", "train[:3]", "--model", "x", "--question-column", "text"], "no column 'text'"),
         (["tiny", "--split", "train[:3]", "--model", "x", "--tries", "0"], "at least 1"),
+        (["tiny", "--split", "train[:3]", "--model", "x", "--limit", "0"], "at least 1"),
+        (["tiny", "--split", "train[:3]", "--model", "x", "--top-p", "7"], "cannot be sampled"),
+        (["tiny", "--split", "train[:3]", "--model", "x", "--min-length-ratio", "3"], "must not exceed"),
     ],
 )
 def test_bad_input_is_one_line_before_a_model_loads(

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -57,8 +58,12 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(3)
         elif fault == "429":
             self.reply(429, {"error": {"message": "slow down"}}, {"Retry-After": "1"})
-        elif fault:
-            self.reply(int(fault), {"error": {"message": "broken"}}, {})
+        elif fault == "garbage":
+            self.reply(200, "<html>", {})
+        elif fault in ("empty", "null"):
+            self.reply(200, {"id": "1", "choices": [] if fault == "empty" else None}, {})
+        elif fault:  # as some servers do, the error echoes the key
+            self.reply(int(fault), {"error": {"message": f"broken {self.headers.get('Authorization')}"}}, {})
         else:
             text = "echo: " + body["messages"][-1]["content"]
             n = min(body["n"], server.max_n)
@@ -80,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
                 {},
             )
 
-    def reply(self, status: int, body: dict[str, Any], headers: dict[str, str]) -> None:
+    def reply(self, status: int, body: Any, headers: dict[str, str]) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
         for name, value in {
@@ -157,12 +162,53 @@ def test_what_fails_to_the_end_is_an_empty_group_and_counted(server: Server, mon
     assert endpoint.usage.failures == 1
 
 
-def test_a_bad_request_is_an_error_not_a_retry(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_prompt_fails_alone_and_is_not_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.faults = ["400"]
-    with pytest.raises(Exception, match="400") as caught:
+    endpoint = client(server, monkeypatch, concurrency=1)
+    groups = endpoint.generate(["too long", "fine"], Sampling())
+    assert groups[0] == []
+    assert groups[1][0].text == "echo: fine"
+    assert (endpoint.usage.failures, len(server.requests)) == (1, 2)
+
+
+def test_an_endpoint_that_refuses_n_is_asked_for_one_at_a_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults = ["400"]
+    server.max_n = 1
+    assert len(client(server, monkeypatch).generate(["q"], Sampling(n=2))[0]) == 2
+
+
+@pytest.mark.parametrize("fault", ["garbage", "empty", "null"])
+def test_a_broken_reply_is_a_failure(server: Server, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    server.faults = [fault]
+    endpoint = client(server, monkeypatch, concurrency=1)
+    groups = endpoint.generate(["a", "b"], Sampling())
+    assert groups[0] == []
+    assert groups[1][0].text == "echo: b"
+    assert endpoint.usage.failures == 1
+
+
+@pytest.mark.parametrize("status", ["401", "404"])
+def test_a_wrong_key_or_model_ends_in_a_sentence(server: Server, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    server.faults = [status]
+    with pytest.raises(ValueError, match=f"answered {status}: check its address"):
         client(server, monkeypatch).generate(["q"], Sampling())
-    assert KEY not in str(caught.value)
-    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("key", "message"), [("", "holds no key"), ("sk-ключ", "no header can carry")])
+def test_a_key_that_cannot_be_sent_is_refused_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch, key: str, message: str
+) -> None:
+    monkeypatch.setenv("SELFRL_TEST_KEY", key)
+    with pytest.raises(ValueError, match=message) as caught:
+        EndpointGenerator("m", f"http://127.0.0.1:{server.server_port}/v1", "SELFRL_TEST_KEY")
+    assert not key or key not in str(caught.value)
+
+
+def test_a_key_with_a_line_break_is_sent_without_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = client(server, monkeypatch)
+    monkeypatch.setenv("SELFRL_TEST_KEY", KEY + "\n")
+    assert endpoint.generate(["q"], Sampling())[0]
+    assert server.keys == {f"Bearer {KEY}"}
 
 
 def test_concurrency_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +225,7 @@ def test_the_key_shows_nowhere(
     caplog.set_level(logging.DEBUG)
     server.faults = ["500", "401"]
     endpoint = client(server, monkeypatch, attempts=3)
-    with pytest.raises(Exception, match="401") as caught:
+    with pytest.raises(ValueError, match="401") as caught:
         endpoint.generate(["q"], Sampling())
     printed = capsys.readouterr()
     shown = [
@@ -190,6 +236,7 @@ def test_the_key_shows_nowhere(
         repr(vars(endpoint)),
         str(caught.value),
         repr(caught.value),
+        *traceback.format_exception(caught.value),
     ]
     assert not [text for text in shown if KEY in text]
 

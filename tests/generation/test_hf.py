@@ -62,3 +62,30 @@ def test_conversations_use_the_chat_template(tiny: TransformersGenerator) -> Non
 def test_an_unknown_back_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="choose one of transformers, vllm, endpoint"):
         load_generator("sglang", "x")  # type: ignore[arg-type]
+
+
+def test_a_base_model_reads_a_conversation_as_text(tiny: TransformersGenerator) -> None:
+    tiny.tokenizer.chat_template = None
+    text = "Find the sum of 34 and 25."
+    assert tiny.generate([[{"role": "user", "content": text}]], GREEDY) == tiny.generate([text + "\n"], GREEDY)
+
+
+def test_an_empty_prompt_fails_alone(tiny: TransformersGenerator) -> None:
+    groups = tiny.generate(["", "Add 1 to 2.\n"], GREEDY)
+    assert groups[0] == []
+    assert len(groups[1]) == 1
+
+
+def test_nucleus_sampling_is_applied(tiny: TransformersGenerator) -> None:
+    """With a nucleus of almost nothing, sampling is greedy."""
+    prompts = tiny_problems("heldout", 5)["prompt"][:]
+    narrow = tiny.generate(prompts, Sampling(max_tokens=40, top_p=1e-6, seed=1))
+    assert narrow == tiny.generate(prompts, GREEDY)
+
+
+def test_penalties_of_a_checkpoint_do_not_change_what_is_asked_for(tiny: TransformersGenerator) -> None:
+    prompt = "Find the sum of 34 and 25.\n"
+    before = tiny.generate([prompt], GREEDY)
+    tiny.model.generation_config.repetition_penalty = 9.0
+    assert tiny.generate([prompt], GREEDY) == before
+    tiny.model.generation_config.repetition_penalty = None

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from selfrl.data.loading import load_rows, to_prompts
 from selfrl.data.paraphrase.filters import Filters
-from selfrl.data.paraphrase.run import Settings, write_pairs
+from selfrl.data.paraphrase.run import Settings, check_settings, write_pairs
 from selfrl.generation import Sampling, load_generator
 from selfrl.generation.load import BACKENDS
 
@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--backend", choices=BACKENDS, default="transformers")
     parser.add_argument("--model", required=True, help="folder or hub name; an endpoint's model name")
     parser.add_argument("--base-url", help="address of an OpenAI-compatible endpoint")
-    parser.add_argument("--api-key-env", default="OPENAI_API_KEY", help="environment variable with the endpoint's key")
+    parser.add_argument("--api-key-env", help="environment variable with the endpoint's key; default OPENAI_API_KEY")
     parser.add_argument("--dataset-config", help="configuration name of a hub data set")
     parser.add_argument("--split", default="train")
     parser.add_argument("--question-column", help=f"default: the first of {', '.join(QUESTION_COLUMNS)} that exists")
@@ -56,15 +56,17 @@ def main(argv: Sequence[str]) -> int:
     """Run the command; bad input ends with one sentence and exit status 2, before a model loads."""
     args = build_parser().parse_args(argv)
     try:
-        rows = _rows(args)
+        column, rows = _rows(args)
         settings = Settings(
-            source=args.dataset,
-            writer=args.model,
+            source=f"{args.dataset} {args.dataset_config} {args.split} {column} {args.limit}",
+            writer=f"{args.backend} {args.model} {args.base_url}",
             tries=args.tries,
             sampling=Sampling(args.max_tokens, args.temperature, args.top_p, seed=args.seed),
             filters=Filters(args.min_length_ratio, args.max_length_ratio),
             check_answers=args.check_answers,
+            batch_size=args.batch_size,
         )
+        check_settings(args.out, settings)
         generator = load_generator(args.backend, args.model, base_url=args.base_url, api_key_env=args.api_key_env)
     except (ValueError, OSError, ImportError) as error:
         print(f"selfrl paraphrase: {error}", file=sys.stderr)
@@ -80,7 +82,6 @@ def main(argv: Sequence[str]) -> int:
                 generator,
                 settings,
                 args.out,
-                args.batch_size,
                 on_batch=lambda decided: progress.update(task, completed=decided),
             )
         except ValueError as error:
@@ -95,13 +96,17 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _rows(args: argparse.Namespace) -> list[dict[str, Any]]:
+def _rows(args: argparse.Namespace) -> tuple[str, list[dict[str, Any]]]:
+    """The question column's name and the rows, the question as `prompt`."""
+    if args.limit is not None and args.limit < 1:
+        raise ValueError("--limit must be at least 1.")
     rows = load_rows(args.dataset, args.split, args.dataset_config)
     guesses = [c for c in QUESTION_COLUMNS if c in rows.column_names]
     column = args.question_column or (guesses[0] if guesses else QUESTION_COLUMNS[0])
     rows = to_prompts(rows, column)
     if args.limit is not None:
         rows = rows.select(range(min(args.limit, len(rows))))
-    if args.tries < 1 or args.batch_size < 1:
-        raise ValueError("--tries and --batch-size must be at least 1.")
-    return list(rows)
+    for i, prompt in enumerate(rows["prompt"]):
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise ValueError(f"Row {i} has no text in the column {column!r}: drop it or name another column.")
+    return column, list(rows)

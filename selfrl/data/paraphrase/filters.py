@@ -19,6 +19,13 @@ class Filters:
     min_length_ratio: float = 0.5
     max_length_ratio: float = 2.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_length_ratio <= self.max_length_ratio:
+            raise ValueError(
+                f"Length ratios {self.min_length_ratio} to {self.max_length_ratio}: "
+                "the first must not exceed the second."
+            )
+
 
 def has_diagram(text: str) -> bool:
     """Whether a text holds a drawing, which a rewriter loses.
@@ -41,7 +48,7 @@ def reject_reason(original: str, paraphrase: str, filters: Filters) -> str | Non
         >>> reject_reason("Tom has three pens.", "Ann owns 4 cards.", Filters())
         'numbers'
     """
-    if has_diagram(original):
+    if has_diagram(original) or has_diagram(paraphrase):
         return "diagram"
     if _plain(original) == _plain(paraphrase):
         return "identical"

@@ -25,12 +25,13 @@ class Settings:
     """What decides a run's output; a run resumes only with the settings it began with.
 
     Args:
-        source: data set that is paraphrased, as named on the command line.
-        writer: model that writes.
+        source: what is paraphrased: data set, configuration, split, column, limit.
+        writer: back end, model and address that write.
         tries: attempts a problem; the first that passes every filter is kept.
         sampling: of the writer; the seed moves with each attempt.
         filters: bounds.
         check_answers: samples of each side whose majority answers must agree; 0 asks for none.
+        batch_size: problems generated together, and between two saves.
     """
 
     source: str
@@ -39,6 +40,11 @@ class Settings:
     sampling: Sampling = field(default_factory=lambda: Sampling(2048, temperature=0.7, top_p=0.8, seed=0))
     filters: Filters = field(default_factory=Filters)
     check_answers: int = 0
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if self.tries < 1 or self.batch_size < 1 or self.check_answers < 0:
+            raise ValueError("tries and batch_size must be at least 1, and check_answers at least 0.")
 
 
 @dataclass
@@ -68,7 +74,6 @@ def write_pairs(
     generator: Generator,
     settings: Settings,
     out: Path,
-    batch_size: int = 64,
     on_batch: Callable[[int], None] = lambda decided: None,
 ) -> dict[str, int]:
     """Paraphrase each row's `prompt` and append the pairs to `out` as JSON lines.
@@ -82,34 +87,34 @@ def write_pairs(
         generator: the writer, and the solver of answer checks.
         settings: what decides the output.
         out: JSON lines file of the pairs.
-        batch_size: problems between two flushes.
         on_batch: told the number of rows decided so far.
 
     Returns:
         Counts by outcome: "kept" and the reasons of [`selfrl.data.paraphrase.filters.REASONS`].
 
     Raises:
-        ValueError: if `out` was begun with other settings.
+        ValueError: if `out` was begun with other settings, or is no run's output.
     """
     paths = Paths(out)
-    _check_settings(paths.settings, settings)
-    counts = Counter(
-        {
-            "kept": len(_repair(out)),
-            **Counter(row["reason"] for row in _repair(paths.rejected)),
-        }
-    )
-    decided = {row["pair_id"] for path in (out, paths.rejected) for row in _read(path)}
-    todo = [(pair_id, row) for pair_id, row in _with_ids(rows) if pair_id not in decided]
-    on_batch(len(decided))
-    for start in range(0, len(todo), batch_size):
-        batch = todo[start : start + batch_size]
+    check_settings(out, settings)
+    if not paths.settings.exists():
+        _write_whole(paths.settings, json.dumps(asdict(settings), indent=2) + "\n")
+    all_rows = _with_ids(rows)
+    batches = [all_rows[i : i + settings.batch_size] for i in range(0, len(all_rows), settings.batch_size)]
+    decided = _keep_whole_batches(batches, (out, paths.rejected))
+    counts = Counter({"kept": len(_read(out)), **Counter(row["reason"] for row in _read(paths.rejected))})
+    done = len(decided)
+    on_batch(done)
+    for batch in batches:
+        if batch[0][0] in decided:
+            continue
         kept, rejected = _paraphrase_batch(batch, generator, settings)
         _append(out, kept)
         _append(paths.rejected, rejected)
         counts["kept"] += len(kept)
         counts.update(row["reason"] for row in rejected)
-        on_batch(len(decided) + start + len(batch))
+        done += len(batch)
+        on_batch(done)
     report = {name: counts[name] for name in ("kept", *REASONS)}
     _write_whole(paths.report, json.dumps(report, indent=2) + "\n")
     return report
@@ -136,7 +141,7 @@ def _paraphrase_batch(
         if not open_rows:
             break
         sampling = _moved(settings.sampling, attempt)
-        replies = generator.generate([rewrite_request(prompt) for _, prompt in open_rows], sampling)
+        replies = generator.generate([_ask(rewrite_request(prompt)) for _, prompt in open_rows], sampling)
         passed = {}
         for (pair_id, prompt), group in zip(open_rows, replies, strict=True):
             text = read_rewrite(group[0].text) if group else None
@@ -146,8 +151,8 @@ def _paraphrase_batch(
                 reasons[pair_id] = reason
             else:
                 passed[pair_id] = (prompt, text)
-        for pair_id in _disagreeing(passed, generator, settings):
-            reasons[pair_id] = "answers"
+        for pair_id, reason in _unconfirmed(passed, generator, settings).items():
+            reasons[pair_id] = reason
             del passed[pair_id]
         kept |= {pair_id: text for pair_id, (_, text) in passed.items()}
         open_rows = [(pair_id, prompt) for pair_id, prompt in open_rows if pair_id not in kept]
@@ -156,16 +161,26 @@ def _paraphrase_batch(
     return pairs, rejected
 
 
-def _disagreeing(passed: dict[str, tuple[str, str]], generator: Generator, settings: Settings) -> list[str]:
-    """Pairs whose two texts do not get the same majority answer from the solver."""
+def _unconfirmed(passed: dict[str, tuple[str, str]], generator: Generator, settings: Settings) -> dict[str, str]:
+    """Pairs whose two texts do not get one answer from more than half of the solver's samples each, and why."""
     if not settings.check_answers or not passed:
-        return []
-    texts = [text + ANSWER_PROMPT for pair in passed.values() for text in pair]
+        return {}
+    texts = [_ask(text + ANSWER_PROMPT) for pair in passed.values() for text in pair]
     sampling = Sampling(settings.sampling.max_tokens, n=settings.check_answers, seed=settings.sampling.seed)
     groups = generator.generate(texts, sampling)
-    labels = [vote(answer_key(g.text) for g in group) for group in groups]
-    agree = [keys_equivalent(a, b) is True for a, b in zip(labels[::2], labels[1::2], strict=True)]
-    return [pair_id for pair_id, same in zip(passed, agree, strict=True) if not same]
+    labels = [vote((answer_key(g.text) for g in group), min_votes=settings.check_answers // 2 + 1) for group in groups]
+    found = {}
+    for number, pair_id in enumerate(passed):
+        side = slice(2 * number, 2 * number + 2)
+        if not all(groups[side]):
+            found[pair_id] = "failed"
+        elif keys_equivalent(*labels[side]) is not True:
+            found[pair_id] = "answers"
+    return found
+
+
+def _ask(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
 
 
 def _moved(sampling: Sampling, attempt: int) -> Sampling:
@@ -174,28 +189,40 @@ def _moved(sampling: Sampling, attempt: int) -> Sampling:
     return Sampling(**{**asdict(sampling), "seed": sampling.seed + attempt})
 
 
-def _check_settings(path: Path, settings: Settings) -> None:
-    now = asdict(settings)
+def check_settings(out: Path, settings: Settings) -> None:
+    """Refuse an output that was begun with other settings, or that is no run's output."""
+    path = Paths(out).settings
     if path.exists():
-        begun = json.loads(path.read_text())
+        now, begun = json.loads(json.dumps(asdict(settings))), json.loads(path.read_text())
         changed = [name for name in now if begun.get(name) != now[name]]
         if changed:
             raise ValueError(
                 f"{path.name} says that this output was begun with another {', '.join(changed)}: "
                 "use the same settings, or another --out."
             )
-    else:
-        _write_whole(path, json.dumps(now, indent=2) + "\n")
+    elif out.exists():
+        raise ValueError(f"{out} exists and is no output of this command: choose another --out.")
 
 
-def _repair(path: Path) -> list[dict[str, Any]]:
-    """Drop a last line that a kill tore off, and return the rows."""
-    if path.exists():
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            os.truncate(path, len(whole))
-    return _read(path)
+def _keep_whole_batches(batches: Sequence[Sequence[tuple[str, Any]]], files: Sequence[Path]) -> set[str]:
+    """Ids of the batches that were written whole; what a kill left of another is taken out of the files.
+
+    A batch is redone as a whole: samples of some back ends depend on what else is in the batch.
+    """
+    for path in files:
+        if path.exists():
+            data = path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            if len(whole) < len(data):
+                os.truncate(path, len(whole))
+    found = {row["pair_id"] for path in files for row in _read(path)}
+    decided = {i for batch in batches if all(i in found for i, _ in batch) for i, _ in batch}
+    for path in files:
+        rows = _read(path)
+        kept = [row for row in rows if row["pair_id"] in decided]
+        if len(kept) < len(rows):
+            _write_whole(path, "".join(_line(row) for row in kept))
+    return decided
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
@@ -205,9 +232,13 @@ def _read(path: Path) -> list[dict[str, Any]]:
 def _append(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
         with path.open("a") as file:
-            file.write("".join(json.dumps(row) + "\n" for row in rows))
+            file.write("".join(_line(row) for row in rows))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, default=str) + "\n"
 
 
 def _write_whole(path: Path, text: str) -> None:
