@@ -1,25 +1,26 @@
-"""The grading child: parses and compares keys with math-verify, and may be killed at any time.
+"""The grading child: clusters keys with math-verify in a process that a stalled key kills and that replaces itself.
 
-Reads one JSON request a line, `{"keys": [...], "budget_s": 1.0}`, and answers with a line before each operation
-("parse i" or "compare i j", so that the parent knows what hangs) and one JSON line `{"labels": [...]}` at the end:
-each key's cluster, the index of the first key that equals it, or -1 if it could not be parsed.
+This process imports math-verify once and then only forks graders, so that a killed grader costs milliseconds. The
+kernel kills a grader whose operation outlasts its limit (SIGALRM by default action: no Python code has to run, and
+a grader dies so even if its parents are gone).
+
+A grader reads one JSON request a line and answers in lines: "ready" at its start; "parse i" and "compare i j" before
+each operation, so that the parent knows what stalled; "label i j" for a decision; "done". After its death this
+process says "died" and the exit code, negative for a signal.
 """
 
 from __future__ import annotations
 
 import json
-import random
+import os
 import resource
+import signal
 import sys
 import time
-from functools import lru_cache
-from typing import Any
 
-from selfrl.answers.canonical import brackets
+from selfrl.answers import _equality
 
-MEMORY_BYTES = 4 << 30
-POINTS = 2
-TOLERANCE = 1e-6
+MEMORY_BYTES = 1 << 30
 # The parser builds its tables as it meets new forms, at ten times the cost of the next one like it.
 WARM_UP = (
     r"\frac{x+1}{2}-\sqrt{3}",
@@ -32,99 +33,78 @@ WARM_UP = (
     r"\{1,2\}",
     "y=3x+5",
     r"(-\infty,1)\cup(2,3)",
+    r"\begin{pmatrix}1\\x\end{pmatrix}",
 )
 
 
 def main() -> None:
-    """Serve requests until the parent goes."""
+    """Keep one grader alive until the parent goes."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
     for key in WARM_UP:
-        parse(key)
-    equal(parse("x"), parse("y"))
-    print("ready", flush=True)
+        _equality.mark(key)
+        _equality.equal(key, "x+1")
+    while True:
+        grader = os.fork()
+        if grader == 0:
+            serve()
+            os._exit(0)
+        _, status = os.waitpid(grader, 0)
+        if status == 0:
+            os._exit(0)  # at once: nothing here needs cleaning up
+        say(f"died {os.waitstatus_to_exitcode(status)}")
+
+
+def serve() -> None:
+    """Answer requests until the parent goes."""
+    say("ready")
     for line in sys.stdin:
         request = json.loads(line)
-        labels = cluster(request["keys"], time.monotonic() + request["budget_s"])
-        print(json.dumps({"labels": labels}), flush=True)
+        limit = request["stall_s"]
+        cluster(request["keys"], request["labels"], time.monotonic() + request["budget_s"], limit)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        say("done")
 
 
-def cluster(keys: list[str], deadline: float) -> list[int]:
-    """Greedy clustering in order: each key joins the first earlier cluster whose first key it equals."""
-    labels: list[int] = []
-    leaders: list[tuple[int, Any, tuple[complex, ...] | None]] = []
+def cluster(keys: list[str], labels: list[int | None], deadline: float, limit: float) -> None:
+    """Greedy clustering in order: each key joins the first earlier cluster whose first key it equals.
+
+    A key's label is the index of that first key; -1 if it was not decided. Labels that are given are kept.
+    """
     for i, key in enumerate(keys):
-        print(f"parse {i}", flush=True)
-        parsed = parse(key) if time.monotonic() < deadline else ()
-        if not parsed:
-            labels.append(-1)
+        if labels[i] is not None:
             continue
-        mark = fingerprint(key)
-        for leader, other, other_mark in leaders:
-            if time.monotonic() > deadline:
-                break
-            if mark is not None and other_mark is not None and not close(mark, other_mark):
-                continue
-            if brackets(key) and brackets(keys[leader]) and brackets(key) != brackets(keys[leader]):
-                continue
-            print(f"compare {leader} {i}", flush=True)
-            if equal(other, parsed):
-                labels.append(leader)
-                break
-        if len(labels) == i:
-            labels.append(i)
-            leaders.append((i, parsed, mark))
-    return labels
+        if time.monotonic() > deadline:
+            return
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        say(f"parse {i}")
+        label = i
+        try:
+            _equality.mark(key)
+            for leader in [j for j in range(i) if labels[j] == j]:
+                if time.monotonic() > deadline:
+                    return
+                if not _equality.could_be_equal(keys[leader], key):
+                    continue
+                signal.setitimer(signal.ITIMER_REAL, limit)
+                say(f"compare {leader} {i}")
+                same = _equality.equal(keys[leader], key)
+                if same:
+                    label = leader
+                    break
+                if same is None:
+                    label = -1
+        except (MemoryError, RecursionError):
+            label = -1
+        labels[i] = label
+        say(f"label {i} {label}")
 
 
-@lru_cache(maxsize=4096)
-def parse(key: str) -> tuple[Any, ...]:
-    """math-verify's reading of a key, or nothing. Only LaTeX: its plain-expression reader evaluates text."""
-    from math_verify import LatexExtractionConfig, parse
-
-    try:
-        found = parse(f"${key}$", [LatexExtractionConfig()], parsing_timeout=None, raise_on_error=False)
-    except (RecursionError, MemoryError):
-        return ()
-    return tuple(found)
-
-
-def equal(gold: tuple[Any, ...], answer: tuple[Any, ...]) -> bool:
-    """math-verify's equality of two parsed keys."""
-    from math_verify import verify
-
-    try:
-        return bool(verify(list(gold), list(answer), timeout_seconds=None, raise_on_error=False))
-    except (RecursionError, MemoryError):
-        return False
-
-
-@lru_cache(maxsize=4096)
-def fingerprint(key: str) -> tuple[complex, ...] | None:
-    """Values of an expression at fixed points of its symbols; None for what is no finite expression."""
-    import sympy
-
-    expression = parse(key)[0]
-    if not isinstance(expression, sympy.Expr):
-        return None
-    try:
-        symbols = sorted(expression.free_symbols, key=str)
-        if len(symbols) > 8:
-            return None
-        values = []
-        for point in range(POINTS):
-            # a symbol's value depends on its name alone, so that x is the same in every key
-            subs = {s: sympy.Float(0.5 + random.Random(f"{s}-{point}").random()) for s in symbols}
-            values.append(complex(expression.evalf(n=15, subs=subs)))
-    except (TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, MemoryError):
-        return None
-    finite = all(v == v and abs(v) < 1e300 for v in values)
-    return tuple(values) if finite else None
-
-
-def close(a: tuple[complex, ...], b: tuple[complex, ...]) -> bool:
-    """Whether two fingerprints could belong to equal expressions."""
-    return all(abs(x - y) <= TOLERANCE * max(1.0, abs(x), abs(y)) for x, y in zip(a, b, strict=True))
+def say(line: str) -> None:
+    """Write one line to the parent at once."""
+    os.write(1, f"{line}\n".encode())
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import deque
 
-MAX_ANSWER = 1000  # characters; a longer "answer" is none
+from selfrl.answers.limits import MAX_ANSWER
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s{0,9}\{|\\.|[{}]", re.DOTALL)
 _BARE_BOX = re.compile(r"\\boxed[ \t]{1,9}([^\s{}$\\]{1,50})")
-_ANSWER_IS = re.compile(r"\banswer\s{0,9}(?:is|:|=)\s{0,9}:?", re.IGNORECASE)
+_ANSWER_IS = re.compile(r"\banswer[\s*]{0,9}(?:is|:|=)[\s:*]{0,9}", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)|\n")
+_BARE_NUMBER = re.compile(r"[-+$]{0,2}\d[\d,./]*\s?%?")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 
 
@@ -18,8 +19,9 @@ def extract(text: str, *, last_number: bool = False) -> str | None:
     r"""The answer that a completion states, or None.
 
     The first convention that is present wins, in this order: the last balanced `\boxed{}` or `\fbox{}` (or
-    `\boxed 5`), the last `<answer>…</answer>`, the rest of the line after the last `####`, the sentence after the
-    last "answer is" or "answer:". The last number of the text counts only if asked for: taken by default, it makes
+    `\boxed 5`), the last `<answer>…</answer>`, the line after the last `####`, the sentence after the last "answer
+    is" or "answer:". A `####` line that is not the text's last counts only if it is a number: Markdown has headings
+    like it. The last number of the text counts only if asked for: taken by default, it makes
     completions agree that state no answer.
 
     An empty answer, or one of more than 1000 characters, is None.
@@ -49,7 +51,7 @@ def find_answer(text: str, *, last_number: bool = False) -> str | None:
 
 
 def boxed(text: str) -> str | None:
-    r"""Content of the last balanced `\boxed{}` or `\fbox{}`, else of the last `\boxed 5`; None without one."""
+    r"""Content of the last balanced `\boxed{}`, `\fbox{}` or `\boxed 5`; None without one."""
     if "box" not in text:
         return None
     opened: list[int | None] = []  # where each open brace's box content starts; None for other braces
@@ -62,10 +64,10 @@ def boxed(text: str) -> str | None:
                 last = (start, match.start())
         elif token.endswith("{") and token != r"\{":
             opened.append(match.end() if len(token) > 1 else None)
-    if last[0] >= 0:
-        return text[slice(*last)]
-    bare = _BARE_BOX.findall(text)
-    return bare[-1].rstrip(".,") if bare else None
+    bare = _last_match(_BARE_BOX, text[max(last[1], 0) :])
+    if bare:
+        return bare[1].rstrip(".,")
+    return text[slice(*last)] if last[0] >= 0 else None
 
 
 def _answer_tag(text: str) -> str | None:
@@ -76,7 +78,11 @@ def _answer_tag(text: str) -> str | None:
 
 def _hashes(text: str) -> str | None:
     at = text.rfind("####")
-    return None if at < 0 else text[at + 4 :].lstrip(" \t").partition("\n")[0]
+    if at < 0:
+        return None
+    line, _, after = text[at + 4 :].partition("\n")
+    line = line.strip()
+    return line if not after.strip() or _BARE_NUMBER.fullmatch(line) else None
 
 
 def _answer_is(text: str) -> str | None:
@@ -85,7 +91,7 @@ def _answer_is(text: str) -> str | None:
         return None
     rest = text[match.end() : match.end() + MAX_ANSWER + 1].lstrip()
     end = _SENTENCE_END.search(rest)
-    return rest[: end.start()] if end else rest
+    return (rest[: end.start()] if end else rest).removesuffix("**")
 
 
 def _last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:

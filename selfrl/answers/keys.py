@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from selfrl.answers.canonical import canonical_key
 from selfrl.answers.extract import boxed, find_answer
@@ -31,6 +31,9 @@ def answer_key(text: str, *, mode: KeyMode = "canonical", last_number: bool = Fa
         mode: "raw" is parity with the Co-rewarding authors: the last `\boxed{}` as it stands, empty is none.
         last_number: fall back on the last number, see [`extract`].
 
+    Raises:
+        ValueError: for another word in `mode`.
+
     Example:
         >>> answer_key(r"thus \boxed{0.50}"), answer_key(r"thus \boxed{0.50}", mode="raw")
         ('1/2', '0.50')
@@ -44,6 +47,8 @@ def read_answer(text: str, *, mode: KeyMode = "canonical", last_number: bool = F
     >>> read_answer("I do not know"), read_answer(r"\boxed{9^{9^9}}")
     (ReadAnswer(key=None, unreadable=False), ReadAnswer(key=None, unreadable=True))
     """
+    if mode not in get_args(KeyMode):
+        raise ValueError(f"`mode` is {mode!r}: it must be one of {get_args(KeyMode)}.")
     if mode == "raw":
         return ReadAnswer(boxed(text) or None, False)
     answer = find_answer(text, last_number=last_number)

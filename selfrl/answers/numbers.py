@@ -5,40 +5,46 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-MAX_DIGITS = 100
-MAX_EXPONENT = 400
+from selfrl.answers.limits import MAX_DIGITS
+
+MAX_RESULT_DIGITS = 400
 
 _UNSIGNED = r"(?:\d+\.?\d*|\.\d+)"
 _DECIMAL = re.compile(rf"([+-]?)({_UNSIGNED})")
 _SLASH = re.compile(rf"([+-]?)\(?({_UNSIGNED})\)?/\(?([+-]?)({_UNSIGNED})\)?")
 _FRAC = re.compile(rf"([+-]?)(\d*)\\frac\{{([+-]?)({_UNSIGNED})\}}\{{([+-]?)({_UNSIGNED})\}}")
 _MIXED = re.compile(r"([+-]?)(\d+) (\d+)/(\d+)")
+_REPEATING = re.compile(r"([+-]?)(\d*)\.(\d*)\\(?:overline|bar|dot)\{(\d+)\}")
 _SCIENTIFIC = re.compile(rf"([+-]?)({_UNSIGNED})(?:(?:\\times|\\cdot|\*)10\^\{{([+-]?\d+)\}}|[eE]([+-]?\d+))")
 _POWER = re.compile(r"(\d+)\^\{(-?\d+)\}")
-_THOUSANDS = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?![\d,])")
+
+_GROUPED = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_GROUPED_NUMBER = re.compile(rf"[+-]?(?:{_GROUPED}|{_GROUPED}/{_GROUPED}|\\frac\{{{_GROUPED}\}}\{{{_GROUPED}\}})")
+_SPACED_NUMBER = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 
 
 def join_thousands(text: str) -> str:
-    """Remove thousands separators where the whole text is one number.
+    r"""Remove thousands separators where the whole text is one number or one fraction.
 
-    >>> join_thousands("1,234,567.5"), join_thousands("1,23")
-    ('1234567.5', '1,23')
+    >>> join_thousands("1,234,567.5"), join_thousands("1 000"), join_thousands("1,000/3"), join_thousands("1,23")
+    ('1234567.5', '1000', '1000/3', '1,23')
     """
-    match = _THOUSANDS.match(text.lstrip("+-"))
-    if match is None or not re.fullmatch(r"[+-]?[\d,]+(?:\.\d+)?", text):
-        return text
-    return text.replace(",", "")
+    if _GROUPED_NUMBER.fullmatch(text):
+        return text.replace(",", "")
+    return text.replace(" ", "") if _SPACED_NUMBER.fullmatch(text) else text
 
 
 def exact_number(text: str) -> Fraction | None:
     r"""The rational number that `text` writes, or None if it is no plain number or too long a one.
 
-    Reads decimals, `a/b`, `\frac{a}{b}`, mixed numbers (`1\frac{1}{2}`, "1 1/2"), scientific notation and integer
-    powers, signs included. Never a float: 0.1 is 1/10.
+    Reads decimals, repeating decimals (`0.\overline{3}`), `a/b`, `\frac{a}{b}`, mixed numbers (`1\frac{1}{2}`,
+    "1 1/2"), scientific notation and integer powers, signs included. Never a float: 0.1 is 1/10.
 
     Example:
-        >>> exact_number(r"-1\frac{1}{2}"), exact_number("2.50"), exact_number(r"3\times10^{-2}"), exact_number("x")
-        (Fraction(-3, 2), Fraction(5, 2), Fraction(3, 100), None)
+        >>> exact_number(r"-1\frac{1}{2}"), exact_number("2.50"), exact_number("x")
+        (Fraction(-3, 2), Fraction(5, 2), None)
+        >>> exact_number(r"3\times10^{-2}"), exact_number(r"0.1\overline{6}")
+        (Fraction(3, 100), Fraction(1, 6))
     """
     if len(text) > MAX_DIGITS + 50 or sum(c.isdigit() for c in text) > MAX_DIGITS or not text.isascii():
         return None
@@ -48,24 +54,28 @@ def exact_number(text: str) -> Fraction | None:
         return _signed(match[1] + match[3], _ratio(_fraction(match[2]), _fraction(match[4])))
     if match := _FRAC.fullmatch(text):
         part = _ratio(_signed(match[3], _fraction(match[4])), _signed(match[5], _fraction(match[6])))
-        return None if part is None else _signed(match[1], (int(match[2]) if match[2] else 0) + part)
+        return None if part is None else _signed(match[1], int(match[2] or 0) + part)
     if match := _MIXED.fullmatch(text):
         part = _ratio(Fraction(match[3]), Fraction(match[4]))
         return None if part is None else _signed(match[1], int(match[2]) + part)
+    if match := _REPEATING.fullmatch(text):
+        whole, fixed, period = match[2], match[3], match[4]
+        nines = (10 ** len(period) - 1) * 10 ** len(fixed)
+        return _signed(match[1], Fraction(int(whole + fixed + period) - int(whole + fixed or 0), nines))
     if match := _SCIENTIFIC.fullmatch(text):
         exponent = int(match[3] or match[4])
-        return (
-            None if abs(exponent) > MAX_EXPONENT else _signed(match[1], _fraction(match[2]) * Fraction(10) ** exponent)
-        )
+        if abs(exponent) > MAX_RESULT_DIGITS:
+            return None
+        return _signed(match[1], _fraction(match[2]) * Fraction(10) ** exponent)
     if match := _POWER.fullmatch(text):
         base, exponent = int(match[1]), int(match[2])
-        small = len(match[1]) * abs(exponent) <= MAX_EXPONENT
+        small = len(match[1]) * abs(exponent) <= MAX_RESULT_DIGITS
         return Fraction(base) ** exponent if small and base else None
     return None
 
 
 def _fraction(digits: str) -> Fraction:
-    return Fraction(digits.rstrip(".") if digits.endswith(".") else digits)
+    return Fraction(digits.rstrip("."))
 
 
 def _ratio(a: Fraction | None, b: Fraction | None) -> Fraction | None:

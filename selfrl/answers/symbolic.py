@@ -4,37 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfrl.answers.canonical import canonical_key, is_number_key, is_word_key
+from selfrl.answers.canonical import canonical_key
+from selfrl.answers.kinds import is_exact_key, is_opaque_key
 from selfrl.answers.worker import WORKER
 
 
 def merge_keys(keys: Sequence[str | None], *, budget_s: float = 1.0) -> list[str | None]:
     r"""Replace each key by the first key of the group that is mathematically equal to it.
 
-    Numbers and words are decided by their spelling, so a group of those costs nothing. A key that could not be
-    compared within the budget, or that hangs the parser, stays as it is.
+    Different numbers, words, and lists of them are unequal by their spelling, so a group of those costs nothing.
+    The rest is read once a key and compared in a child process. A key that could not be decided within the budget,
+    or that stalls the parser, stays as it is.
 
     Args:
         keys: canonical keys of a group, None where there is no answer.
-        budget_s: seconds for the whole group.
+        budget_s: seconds for the whole group, not counting the child's first start.
 
     Example:
         >>> merge_keys([r"\frac{\sqrt{3}}{2}", "1", None, r"\sqrt{3}/2"])
         ['\\frac{\\sqrt{3}}{2}', '1', None, '\\frac{\\sqrt{3}}{2}']
     """
-    distinct = [key for key in dict.fromkeys(keys) if key is not None and not is_word_key(key)]
-    symbolic = [key for key in distinct if not is_number_key(key)]
-    if not symbolic or len(distinct) == 1:
+    distinct = [key for key in dict.fromkeys(keys) if key is not None and not is_opaque_key(key)]
+    if len(distinct) < 2 or all(is_exact_key(key) for key in distinct):
         return list(keys)
     labels = WORKER.cluster(distinct, budget_s)
-    leader = {key: distinct[label] if label >= 0 else key for key, label in zip(distinct, labels, strict=True)}
+    leader = {key: distinct[label] for key, label in zip(distinct, labels, strict=True) if label >= 0}
     return [None if key is None else leader.get(key, key) for key in keys]
 
 
 def equivalent(a: str, b: str) -> bool | None:
     r"""Whether two answer texts mean the same; None if that could not be decided safely.
 
-    Equal keys are equal; two different numbers, or plain words, are not; the rest goes to math-verify.
+    Equal keys are equal; two different numbers, or words, or lists of them, are not; nor is a text that no parser
+    can read equal to another. The rest goes to math-verify.
 
     Example:
         >>> equivalent("0.5", r"\frac{1}{2}"), equivalent("2", "3"), equivalent(r"2\sqrt{2}", r"\sqrt{8}")
@@ -55,7 +57,7 @@ def keys_equivalent(a: str | None, b: str | None, *, budget_s: float = 2.0) -> b
         return None
     if a == b:
         return True
-    if is_word_key(a) or is_word_key(b) or (is_number_key(a) and is_number_key(b)):
+    if is_opaque_key(a) or is_opaque_key(b) or (is_exact_key(a) and is_exact_key(b)):
         return False
     labels = WORKER.cluster([a, b], budget_s)
     return None if -1 in labels else labels[0] == labels[1]

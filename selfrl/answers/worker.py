@@ -6,6 +6,7 @@ import atexit
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -13,20 +14,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-START_LIMIT_S = 30.0  # importing math-verify on a busy machine
-STALL_LIMIT_S = 1.0  # one parse or one comparison
+START_LIMIT_S = 60.0  # importing math-verify on a busy machine
+STALL_LIMIT_S = 1.0  # one reading or comparison
+GRACE_S = 1.0  # what the child may take beyond an operation's limit before the whole child is killed
+# With this process's own search path, so that both import the same selfrl.
+_CHILD = """import json, sys
+sys.path[:] = json.loads(sys.argv.pop())
+from selfrl.answers._child import main
+main()
+"""
 
 
 @dataclass
 class WorkerCounts:
-    """What went wrong so far: operations that stalled and were killed, and children that died by themselves."""
+    """What went wrong so far: operations that ran out of time, and child processes that died by themselves."""
 
-    stalled: int = 0
-    crashed: int = 0
+    timeouts: int = 0
+    crashes: int = 0
 
 
-class _StalledError(Exception):
-    """The child was killed, or died, during the operation on these keys."""
+class _ChildDiedError(Exception):
+    """The child, or its grader, died during the operation on these keys."""
 
     def __init__(self, culprits: tuple[int, ...]) -> None:
         super().__init__(culprits)
@@ -34,107 +42,150 @@ class _StalledError(Exception):
 
 
 class SymbolicWorker:
-    """Clusters keys by mathematical equality in one child process, started at first use and after each kill.
+    """Clusters keys by mathematical equality in a child process, started at first use and after each death.
 
-    A key or pair on which the child stalls is left out and the rest tried again, within the budget. Safe to call
-    from several threads; a forked process starts a child of its own.
+    A key on which the child stalls is left out and the others go on, within the budget; no single operation may take
+    more than a second or a quarter of the budget. Safe to call from several threads; a forked process starts a child
+    of its own. `counts` tells what went wrong.
     """
+
+    _process: subprocess.Popen[bytes] | None = None
 
     def __init__(self) -> None:
         self.counts = WorkerCounts()
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
-        self._buffer = b""
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
 
     def cluster(self, keys: Sequence[str], budget_s: float) -> list[int]:
-        """For each key the index of the first key it equals; -1 if it could not be read in time.
+        """For each key the index of the first key it equals; -1 if that could not be decided in time.
 
-        The budget starts when the child is ready. Several keys that stall can exceed it by one stall limit.
+        The budget, in seconds, starts when the child is ready.
+
+        Raises:
+            RuntimeError: if the child does not start.
         """
         with self._lock:
             self._start()
             deadline = time.monotonic() + budget_s
-            labels = [-1] * len(keys)
-            left = list(range(len(keys)))
-            while left and time.monotonic() < deadline:
+            labels: list[int | None] = [None] * len(keys)
+            while None in labels and time.monotonic() < deadline:
                 try:
-                    found = self._ask([keys[i] for i in left], deadline)
-                except _StalledError as stalled:
-                    # the later key of a pair goes: the earlier one has been parsed and compared before
-                    culprit = left[max(stalled.culprits)] if stalled.culprits else left[0]
-                    left.remove(culprit)
+                    self._ask(keys, labels, deadline, min(STALL_LIMIT_S, budget_s / 4))
+                    break
+                except _ChildDiedError as death:
+                    # the later key of a pair goes: the earlier one has been read and compared before
+                    culprit = max(death.culprits) if death.culprits else labels.index(None)
+                    labels[culprit] = -1
                     self._start()
-                    continue
-                for i, label in zip(left, found, strict=True):
-                    labels[i] = left[label] if label >= 0 else -1
-                break
-            return labels
+            return [-1 if label is None else label for label in labels]
 
     def close(self) -> None:
         """End the child."""
-        if self._process is not None and self._owner == os.getpid():
-            self._process.kill()
-            self._process.wait()
+        process = self._process
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            process.wait(0.2)  # an idle child ends by itself when its input does
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._process = None
+        self._ready = False
+        self._buffer = b""
+
+    def _forget(self) -> None:
+        """Forget the child, which belongs to the process that forked this one."""
+        if self._process is not None:
+            self._process.returncode = 0  # nothing for this process to wait for
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
                     pipe.close()
+        self._lock = threading.Lock()
         self._process = None
+        self._ready = False
         self._buffer = b""
 
     def _start(self) -> None:
-        if self._process is not None and self._owner == os.getpid() and self._process.poll() is None:
-            return
-        self.close()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "selfrl.answers._child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        self._owner = os.getpid()
-        if self._read_line(time.monotonic() + START_LIMIT_S) != b"ready":
+        """Have a grader ready: the one that waits, the next one of a living child, or a new child's first."""
+        if self._process is not None and self._process.poll() is not None:
             self.close()
-            raise RuntimeError("The grading child did not start: check that math-verify imports (`selfrl doctor`).")
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CHILD, json.dumps(sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,  # a buffer has a lock, which a fork could copy locked
+                start_new_session=True,  # Ctrl-C is the parent's, and a group can be killed as one
+            )
+        try:
+            while not self._ready:
+                self._ready = self._read_line(time.monotonic() + START_LIMIT_S) == "ready"
+        except (TimeoutError, EOFError) as error:
+            self.close()
+            raise RuntimeError(
+                "The grading child did not start: check that `python -m selfrl.answers._child` starts and waits."
+            ) from error
 
-    def _ask(self, keys: list[str], deadline: float) -> list[int]:
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        budget = max(deadline - time.monotonic(), 0.0)
+    def _ask(self, keys: Sequence[str], labels: list[int | None], deadline: float, stall_s: float) -> None:
+        """Have the unlabelled keys labelled, in place."""
+        request = {
+            "keys": list(keys),
+            "labels": labels,
+            "budget_s": max(deadline - time.monotonic(), 0.0),
+            "stall_s": stall_s,
+        }
         doing: tuple[int, ...] = ()
         try:
-            process.stdin.write(json.dumps({"keys": keys, "budget_s": budget}).encode() + b"\n")
-            process.stdin.flush()
+            self._write_line(json.dumps(request))
             while True:
-                line = self._read_line(time.monotonic() + STALL_LIMIT_S)
-                if line.startswith(b"{"):
-                    labels: list[int] = json.loads(line)["labels"]
-                    return labels
-                doing = tuple(int(word) for word in line.split()[1:])
+                word, *numbers = self._read_line(time.monotonic() + stall_s + GRACE_S).split()
+                if word == "done":
+                    return
+                if word == "died":
+                    self._ready = False
+                    timed_out = int(numbers[0]) == -signal.SIGALRM
+                    self.counts.timeouts += timed_out
+                    self.counts.crashes += not timed_out
+                    raise _ChildDiedError(doing)
+                if word == "label":
+                    labels[int(numbers[0])] = int(numbers[1])
+                else:
+                    doing = tuple(map(int, numbers))
         except TimeoutError as error:
-            self.counts.stalled += 1
+            self.counts.timeouts += 1
             self.close()
-            raise _StalledError(doing) from error
+            raise _ChildDiedError(doing) from error
         except (EOFError, BrokenPipeError) as error:
-            self.counts.crashed += 1
+            self.counts.crashes += 1
             self.close()
-            raise _StalledError(doing) from error
+            raise _ChildDiedError(doing) from error
 
-    def _read_line(self, deadline: float) -> bytes:
+    def _write_line(self, line: str) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        data = memoryview(line.encode() + b"\n")
+        while data:
+            data = data[os.write(self._process.stdin.fileno(), data) :]
+
+    def _read_line(self, deadline: float) -> str:
         assert self._process is not None
         assert self._process.stdout is not None
         fd = self._process.stdout.fileno()
+        poll = select.poll()  # not select, which fails on file descriptors beyond 1023
+        poll.register(fd, select.POLLIN)
         while b"\n" not in self._buffer:
-            ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0.0))
-            if not ready:
+            if not poll.poll(1000 * max(deadline - time.monotonic(), 0.0)):
                 raise TimeoutError
             chunk = os.read(fd, 65536)
             if not chunk:
                 raise EOFError
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
+        return line.decode()
 
 
 WORKER = SymbolicWorker()

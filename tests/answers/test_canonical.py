@@ -1,13 +1,13 @@
+import ast
 import json
-import re
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfrl.answers import canonical_key, extract
+from selfrl.answers import answer_key, canonical_key, equivalent, extract
 from selfrl.answers.numbers import exact_number
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +86,36 @@ SAME = [
     (r"(0,9)\cup(9,36)", r"(9, 36) \cup (0, 9)"),
     ("3+4i", "3 + 4i"),
     (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
+    ("7/2", "3½"),
+    ("1/3", r"0.\overline{3}"),
+    ("1/6", r"0.1\overline{6}"),
+    ("1000/3", "1,000/3"),
+    ("1000/3", r"\frac{1,000}{3}"),
+    ("1000000", "1 000 000"),
+    ("3e8", "3x10^8"),
+    ("5", "€5"),
+    ("5", r"\boxed{5}"),
+    ("5", "**5**"),
+    ("5", "{5}"),
+    ("5", r"\text{5 cm}"),
+    ("5", r"\approx 5"),
+    ("30", r"\angle ABC = 30^\circ"),
+    ("-5", "‑5"),
+    (r"12\pi", r"12 \pi \text{ cm}^2"),
+    (r"\sqrt{3}/2", "sqrt(3)/2"),
+    (r"\sqrt{3}", "√(3)"),
+    (r"2\pi", "2pi"),
+    ("x^2", "x**2"),
+    ("x_1", "x₁"),
+    (r"x \le 3", "x <= 3"),
+    ("1, 2", r"x = 1 \quad\text{or}\quad x = 2"),
+    (r"\{1,2\}", r"x \in \{1,2\}"),
+    ("(1,2)", r"\langle 1, 2 \rangle"),
+    ("(1,2)", "(x, y) = (1, 2)"),
+    ("3, 4", "3 cm and 4 cm"),
+    ("B", "Option B"),
+    ("yes", '"Yes."'),
+    (r"v_{max}", r"v_\text{max}"),
 ]
 
 DIFFERENT = [
@@ -130,6 +160,37 @@ DIFFERENT = [
     (r"(0,1)\cup(2,3)", "(0,1)"),
     ("x < 3", "x > 3"),
     ("2x=3", "2x=4"),
+    ("1 2", "12"),
+    ("2 n", "2"),
+    ("2t", "2"),
+    (r"\pi r^2 h", r"\pi r^2"),
+    ("X+1", "x+1"),
+    ("AB", "ab"),
+    ("a:b", "b"),
+    ("a:b", "c:b"),
+    ("7 am", "7 pm"),
+    ("5 million", "5 billion"),
+    ("x=2, y=3", "x=3, y=2"),
+    ("x'", "x"),
+    ("f'(x)", "f(x)"),
+    ("11_2", "3"),
+    ("52_8", r"\sqrt{52^2}"),
+    ("listen!", "silent!"),
+    (r"(5,\sqrt{2})", r"(7,\sqrt{2})"),
+    (r"(1,\sqrt{8})", r"(\sqrt{8},1)"),
+    ("(x,2)", r"\{x,2\}"),
+    ("(x,2]", "[x,2)"),
+    ("x>3", r"x\ge 3"),
+    (r"\sqrt{2}", "1.41421356"),
+    (r"\pi", "22/7"),
+    (r"\infty", r"-\infty"),
+    ("-x^2", "(-x)^2"),
+    (r"\frac{1}{2}x", r"\frac{1}{2x}"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}2\\1\end{pmatrix}"),
+    (r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
+    (r"\sqrt{x^2}", "x"),
+    ("1/2", r"\text{half}"),
+    ("no solution", "0"),
 ]
 
 
@@ -140,8 +201,17 @@ def test_one_key_for_spellings_of_one_answer(a: str, b: str) -> None:
 
 
 @pytest.mark.parametrize(("a", "b"), DIFFERENT)
-def test_different_answers_have_different_keys(a: str, b: str) -> None:
+def test_different_answers_are_different(a: str, b: str) -> None:
     assert canonical_key(a) != canonical_key(b)
+    assert equivalent(a, b) is False
+    assert equivalent(b, a) is False
+
+
+@pytest.mark.parametrize("answer", [a for pair in SAME + DIFFERENT for a in pair])
+def test_a_key_is_its_own_key(answer: str) -> None:
+    key = canonical_key(answer)
+    assert key is not None
+    assert canonical_key(key) == key
 
 
 HOSTILE = [
@@ -151,10 +221,18 @@ HOSTILE = [
     "9**9**9",
     r"9^{\frac{9^9}{1}}",
     "(10^9)!",
-    "1000!",
+    "100000!",
     "3!!",
+    "(3!)!",
     "2^{99999}",
-    "10^{-1000}",
+    "10^{-10000}",
+    "2^{100{,}000{,}000}",
+    r"2^{9\cdot 9\cdot 9\cdot 9\cdot 9\cdot 9\cdot 9}",
+    r"9^\text{9^9}",
+    "((9^{300})^{300})^{300}",
+    "((99!)^{399})^{399}",
+    r"\binom{999999999}{499999999}",
+    r"\Gamma(10^9)",
     "1" * 101,
     "1" * 1_000_000,
     "{" * 100_000,
@@ -182,6 +260,23 @@ def test_code_is_only_text(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "2^{2023}",
+        "7^{1000}-1",
+        "(n+1)!",
+        r"\frac{(2n)!}{n!}",
+        "100!",
+        "2^{2^n}",
+        r"e^{-(x-1)^2/2}",
+        r"\binom{n}{k}p^{k}",
+    ],
+)
+def test_large_but_harmless_answers_have_keys(answer: str) -> None:
+    assert canonical_key(answer) is not None
+
+
 def test_legitimate_powers_survive() -> None:
     assert canonical_key("e^{-x^2}") == "e^{-x^{2}}"
     assert canonical_key("x^5 - x^4 + 1") == "x^{5}-x^{4}+1"
@@ -205,6 +300,99 @@ def test_thousands_separators(value: int) -> None:
     assert canonical_key(f"{value:,}") == str(value)
 
 
+HOSTILE_PIECES = st.sampled_from(
+    [
+        *(
+            r"\boxed{",
+            r"\fbox{",
+            "}",
+            "{",
+            r"\frac",
+            r"\sqrt",
+            r"\text{",
+            r"\left(",
+            r"\right)",
+            "^",
+            "_",
+            "!",
+            "!!",
+            "9",
+            "99999",
+        ),
+        *(
+            "(",
+            ")",
+            "[",
+            "]",
+            r"\{",
+            r"\}",
+            ",",
+            ";",
+            "=",
+            "x",
+            "and",
+            " ",
+            "\n",
+            "\0",
+            "\u202e",
+            "½",
+            "²",
+            "٣",
+            "𝟗",
+            "\ud800",
+        ),
+        *(
+            "#### ",
+            "the answer is ",
+            "<answer>",
+            "</answer>",
+            r"\cup",
+            r"\infty",
+            "%",
+            "$",
+            "'",
+            '"',
+            "**",
+            "`",
+            "\\",
+            "\\\\",
+        ),
+        *(
+            r"\overline{",
+            r"\binom{",
+            "10^{",
+            "e99",
+            "1,000",
+            "0.",
+            "...",
+            "-",
+            "__import__('os').system('x')",
+            r"\pm",
+            r"\in",
+        ),
+    ]
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(HOSTILE_PIECES, max_size=30).map("".join))
+def test_hostile_grammar_raises_nothing(text: str) -> None:
+    for result in (
+        extract(text, last_number=True),
+        canonical_key(text),
+        answer_key(text, last_number=True),
+        answer_key(rf"\boxed{{{text}}}"),
+        answer_key(text, mode="raw"),
+    ):
+        assert result is None or (isinstance(result, str) and result)
+
+
+@given(st.text())
+def test_unicode_raises_nothing(text: str) -> None:
+    for result in (extract(text, last_number=True), canonical_key(text), answer_key(text, last_number=True)):
+        assert result is None or (isinstance(result, str) and result)
+
+
 @given(st.text(alphabet=st.sampled_from(r"\{}()[]frac12sqrt^_,.$ %+-=x!/πtext∪and" + "\0"), max_size=60))
 def test_any_text_gives_a_stable_key(text: str) -> None:
     key = canonical_key(text)
@@ -221,12 +409,43 @@ def test_no_number_where_there_is_none(text: str) -> None:
 def test_every_gold_answer_of_math500_has_a_key() -> None:
     golds = [json.loads(line)["answer"] for line in MATH500.read_text().splitlines()]
     assert len(golds) == 500
-    assert [g for g in golds if canonical_key(g) is None] == []
+    keys = [canonical_key(g) for g in golds]
+    assert [g for g, key in zip(golds, keys, strict=True) if key is None or canonical_key(key) != key] == []
     assert [g for g in golds if extract(rf"so \boxed{{{g}}}, done") != g.strip()] == []
 
 
+BANNED = {"parse_expr", "sympify", "parse_latex", "S"}
+
+
+def evaluations(source: str) -> list[str]:
+    """Names in `source` that could run model text as code."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            found += [name] if name in BANNED else []
+        if isinstance(node, ast.ImportFrom):
+            found += [alias.name for alias in node.names if alias.name in BANNED]
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("eval", "exec", "compile")
+        ):
+            found.append(node.func.id)
+    return found
+
+
 def test_nothing_in_the_package_evaluates_text() -> None:
-    banned = re.compile(r"(?<![\w.])(?:parse_expr|sympify|eval|exec)\(")
     files = [p for folder in ("selfrl", "rewards", "eval") for p in (ROOT / folder).rglob("*.py")]
     assert len(files) > 20
-    assert [p for p in files if banned.search(re.sub(r"\.eval\(", "", p.read_text()))] == []
+    assert {str(p): evaluations(p.read_text()) for p in files if evaluations(p.read_text())} == {}
+    for line in (
+        "sympy.sympify(x)",
+        "from sympy import sympify as s",
+        "eval(x)",
+        "exec(x)",
+        "p.parse_expr(x)",
+        "sympy.S(x)",
+    ):
+        assert evaluations(line), line
+    assert evaluations("model.eval()") == []

@@ -1,10 +1,11 @@
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfrl.answers import answer_key, read_answer, vote
+from selfrl.answers import answer_key, canonical, read_answer, vote
 
 KEYS = st.lists(st.sampled_from(["1", "2", "3", None]), max_size=12)
 
@@ -50,3 +51,17 @@ def test_an_unreadable_answer_is_told_from_a_missing_one() -> None:
     assert read_answer(r"\boxed{}") == (None, False)
     assert read_answer(r"\boxed{" + "7" * 1_000_000 + "}") == (None, True)
     assert read_answer(r"\boxed{7}") == ("7", False)
+
+
+def test_unknown_words_are_refused() -> None:
+    with pytest.raises(ValueError, match="ties"):
+        vote(["1"], ties="last")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="mode"):
+        answer_key("1", mode="Raw")  # type: ignore[arg-type]
+
+
+def test_the_cache_holds_no_long_texts() -> None:
+    before = canonical._canonical_key.cache_info().currsize
+    assert answer_key(r"\boxed{" + "8" * 1_000_000 + "}") is None
+    assert canonical._canonical_key.cache_info().currsize == before
+    assert canonical._canonical_key.cache_info().maxsize == 16384
