@@ -78,9 +78,15 @@ def over_all_processes(
         return compute(list(rows))
     slices: list[list[Row]] = [[] for _ in range(dist.get_world_size())]
     dist.all_gather_object(slices, list(rows))
-    result = [compute([row for part in slices for row in part]) if dist.get_rank() == 0 else None]
+    result: list[Any] = [None]
+    if dist.get_rank() == 0:
+        try:
+            result = [compute([row for part in slices for row in part])]
+        except ValueError as error:  # told to all, or the others would wait for ever
+            result = [error]
     dist.broadcast_object_list(result, src=0)
-    assert result[0] is not None
+    if isinstance(result[0], ValueError):
+        raise result[0]
     rewards, metrics = result[0]
     start = sum(len(part) for part in slices[: dist.get_rank()])
     return rewards[start : start + len(rows)], metrics

@@ -53,6 +53,11 @@ def run_rank(rank: int, borders: list[int]) -> None:
 
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
     results = [[reward(**slice_of(rank, border)) for reward in REWARDS] for border in borders]
+    broken = {**slice_of(rank, ROWS // 2), "view": [0] * (ROWS // 2)}
+    try:
+        ContrastiveAgreementReward()(**broken)
+    except ValueError as error:
+        results.append([str(error)])
     print(json.dumps(results))
 
 
@@ -83,6 +88,9 @@ def test_two_processes_agree_with_one() -> None:
     outputs = [process.communicate(timeout=200) for process in processes]
     assert [p.returncode for p in processes] == [0, 0], outputs
     first, second = (json.loads(out.splitlines()[-1]) for out, _ in outputs)
+    # bad input ends every process, with the same sentence
+    assert first.pop() == second.pop()
+    assert len(first) == len(second) == len(borders)
     whole = [reward(**batch()) for reward in REWARDS]
     assert {type(r) for rewards in whole for r in rewards} == {float, type(None)}
     for at_border in range(len(borders)):
