@@ -12,6 +12,7 @@ from selfrl.rewards.groups import Metrics, completion_text, consecutive_groups, 
 from selfrl.answers import merge_keys, read_answer, vote
 from selfrl.answers.keys import KeyMode, ReadAnswer
 from selfrl.answers.voting import Ties
+from selfrl.answers.worker import WORKER
 
 
 @dataclass(frozen=True)
@@ -270,6 +271,7 @@ def vote_metrics(
     `majority_ratio` is the mean share of each group's most common answer; `concentration` the share of the batch's
     most common answer over all prompts, the cheapest sign of collapse; `labelled` the share of completions with a
     reward; `no_answer` and `unreadable` the shares of completions without an answer, or with an unsafe one.
+    `undecided` counts the symbolic comparisons that this process has given up so far.
     """
     everything = [key for group in groups for key in group]
     return {
@@ -278,4 +280,5 @@ def vote_metrics(
         "labelled": sum(reward is not None for reward in rewards) / len(rewards),
         "no_answer": sum(a.key is None and not a.unreadable for a in answers) / len(answers),
         "unreadable": sum(a.unreadable for a in answers) / len(answers),
+        "undecided": float(WORKER.counts.timeouts + WORKER.counts.crashes),
     }

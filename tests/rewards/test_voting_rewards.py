@@ -150,6 +150,7 @@ def test_logs_tell_what_the_vote_looked_like() -> None:
     MajorityVoteReward()(
         ["a"] * 4 + ["b"] * 4, completions, log_metric=scalars.__setitem__, log_extra=extras.__setitem__
     )
+    assert scalars.pop("MajorityVoteReward/undecided") >= 0
     assert scalars == {
         "MajorityVoteReward/majority_ratio": pytest.approx((0.5 + 0.25) / 2),
         "MajorityVoteReward/concentration": pytest.approx(3 / 8),
