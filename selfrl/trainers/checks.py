@@ -42,21 +42,33 @@ def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_datas
         )
 
 
-def check_paired_batch(prompts_per_batch: int, pairs: int) -> None:
-    """Refuse a generation batch that would cut a pair, or that is larger than the data set.
+def check_whole_pairs(prompts: int, batch: str) -> None:
+    """Refuse a batch that would cut a pair.
+
+    Args:
+        prompts: unique prompts in the batch.
+        batch: what it is called in the message.
 
     Raises:
-        ValueError: if `prompts_per_batch` (unique prompts in a generation batch) is odd, or above 2 x `pairs`.
+        ValueError: if `prompts` is odd.
     """
-    if prompts_per_batch % 2:
+    if prompts % 2:
         raise ValueError(
-            f"A generation batch holds {prompts_per_batch} prompts, which cuts a pair of views: make "
-            "generation_batch_size / num_generations even."
+            f"{batch} holds {prompts} prompts, which cuts a pair of views: make its size divided by the number of "
+            "generations even."
         )
-    if prompts_per_batch > 2 * pairs:
+
+
+def check_enough_pairs(wanted: int, pairs: int) -> None:
+    """Refuse a generation batch of more pairs than there are.
+
+    Raises:
+        ValueError: if `wanted` exceeds `pairs`.
+    """
+    if wanted > pairs:
         raise ValueError(
-            f"A generation batch holds {prompts_per_batch // 2} pairs but the data set only {pairs}: lower "
-            "generation_batch_size or add pairs."
+            f"A generation batch holds {wanted} pairs but the data set only {pairs}: lower generation_batch_size or "
+            "add pairs."
         )
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 
 from selfrl.data.pairs import pair_rows
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
-from selfrl.trainers.checks import check_dataset, check_paired_batch, check_train_count
+from selfrl.trainers.checks import check_dataset, check_enough_pairs, check_train_count, check_whole_pairs
 from selfrl.trainers.sampling import PairedRepeatSampler
 
 
@@ -67,13 +67,16 @@ class VotingGroups:
         for role, dataset in eval_sets.items():
             if dataset is not None:
                 check_dataset(dataset, rewards, role)
-                if _is_paired(dataset):
-                    check_paired_batch(
-                        _eval_rows(args) // (args.num_generations_eval or args.num_generations),
-                        len(pair_rows(dataset)),
+                if _is_paired(dataset) and args.eval_strategy != "no":
+                    rows = args.per_device_eval_batch_size * args.world_size
+                    check_whole_pairs(
+                        rows // (args.num_generations_eval or args.num_generations), "An evaluation batch"
                     )
+                    pair_rows(dataset)
         if _is_paired(train_dataset):
-            check_paired_batch(args.generation_batch_size // args.num_generations, len(pair_rows(train_dataset)))
+            prompts = args.generation_batch_size // args.num_generations
+            check_whole_pairs(prompts, "A generation batch")
+            check_enough_pairs(prompts // 2, len(pair_rows(train_dataset)))
         if args.num_generations_train is not None:
             check_train_count(
                 args.num_generations_train,
@@ -144,10 +147,6 @@ class VotingGroups:
 
 def _is_paired(dataset: Any) -> bool:
     return "pair_id" in (dataset.column_names or ())
-
-
-def _eval_rows(args: Any) -> int:
-    return args.per_device_eval_batch_size * args.world_size
 
 
 def _not_an_abstention(record: logging.LogRecord) -> bool:

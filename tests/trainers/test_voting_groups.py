@@ -138,6 +138,19 @@ def test_the_paired_objective_is_the_sum_of_both_views_losses(
     assert captured[0][1] == pytest.approx(reference, rel=1e-4, abs=1e-6)
 
 
+def test_evaluation_batches_hold_whole_pairs_too(random_model: Path, tmp_path: Path, pairs: Dataset) -> None:
+    reward = LengthReward()
+    options = {"eval_strategy": "steps", "eval_steps": 1, "max_steps": 1, "num_generations_eval": 2}
+    args = config(GRPOConfig, tmp_path, per_device_eval_batch_size=8, **options)
+    GRPOTrainer(str(random_model), reward, args, pairs, pairs.select(range(6))).train()
+    evaluated = reward.calls[1:]
+    assert sum(len(call["view"]) for call in evaluated) == 3 * 2 * 2  # the last batch is not full
+    assert [call["view"] for call in evaluated] == [[0, 0, 1, 1] * 2, [0, 0, 1, 1]]
+    odd = config(GRPOConfig, tmp_path, per_device_eval_batch_size=6, **options)
+    with pytest.raises(ValueError, match="An evaluation batch holds 3 prompts"):
+        GRPOTrainer("no/such/model", reward, odd, pairs, pairs)
+
+
 def test_advantages_are_normalised_within_each_view(random_model: Path, tmp_path: Path, pairs: Dataset) -> None:
     reward = LengthReward()
     trainer = GRPOTrainer(str(random_model), reward, config(GRPOConfig, tmp_path, max_steps=1), pairs)
