@@ -67,6 +67,8 @@ class Recipe:
     reward_arguments: dict[str, dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
+        if not self.dataset:
+            raise ValueError("The recipe names no data: set dataset (or `tiny`).")
         self.reward_arguments = _read_rewards(self.rewards)
 
 
@@ -128,6 +130,11 @@ def parse_recipe(argv: Sequence[str]) -> Plan:
     trainer = chosen.trainer or values.get("trainer", "grpo")
     if trainer not in TRAINERS:
         raise ValueError(f"Trainer {trainer!r} is unknown: choose one of {', '.join(TRAINERS)}.")
+    if chosen.preset is not None and trainer != PRESETS[chosen.preset]["trainer"]:
+        raise ValueError(
+            f"Preset {chosen.preset!r} is for the trainer {PRESETS[chosen.preset]['trainer']!r}, not {trainer!r}: "
+            "drop one of them."
+        )
     return _parse(path, values, flags, TRAINERS[trainer][0])
 
 

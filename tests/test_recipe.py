@@ -79,6 +79,8 @@ def test_accumulation_follows_from_prompts_per_step(recipe: Path, paired: str, s
         ),
         ("preset: co_rewardin", [], "Preset 'co_rewardin' is unknown"),
         ("trainer: ppo", [], "Trainer 'ppo' is unknown"),
+        ("preset: srt", ["--trainer", "grpo"], "Preset 'srt' is for the trainer 'rloo', not 'grpo'"),
+        ("dataset: null", [], "names no data"),
         ("", ["--rewards", "MajorityVote"], "did you mean MajorityVoteReward"),
         ("", ["--rewards", '{"MajorityVoteReward": {"tie": 1}}'], "does not take these arguments"),
         ("", ["--num_generations", "many"], "cannot be read"),
