@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "doctor":
         from selfrl.doctor import doctor
 
-        return doctor(Console())
+        return doctor(Console(markup=False))  # "selfrl[eval]" is no markup
     print(f"selfrl: unknown command {command!r}: try `selfrl --help`." if command else USAGE, file=sys.stderr)
     return 2
 
@@ -54,7 +54,7 @@ def _train(argv: list[str]) -> int:
     try:
         plan = parse_recipe(argv)
         if plan.recipe.dry_run:
-            print_plan(plan, Console())
+            print_plan(plan, Console(markup=False))
             return 0
         trainer = build_trainer(plan)
     except (ValueError, OSError, ImportError) as error:

@@ -42,6 +42,17 @@ def test_doctor_reports_versions_and_features() -> None:
         assert word in result.stdout
 
 
+def test_commands_that_mend_are_printed_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from selfrl import doctor
+
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(doctor, "import_fault", lambda module: f"{module} is not installed")
+    assert main(["doctor"]) == 1
+    assert "pip install 'selfrl[eval]'" in capsys.readouterr().out
+
+
 def test_a_missing_module_is_named_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from selfrl import doctor
 
