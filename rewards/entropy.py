@@ -26,7 +26,7 @@ def semantic_entropy(keys: Sequence[str | None]) -> float:
 def semantic_entropy_rewards(
     keys: Sequence[str | None], low: float = 0.0, high: float | None = None
 ) -> list[float | None]:
-    """r_i = p(c_i), the share of y_i's cluster; all None unless low < H < high. `high` defaults to log G.
+    """r_i = p(c_i), the share of y_i's cluster; all None unless low < H < min(high, log G).
 
     >>> semantic_entropy_rewards(["4", "4", "5", None])
     [0.5, 0.5, 0.25, 0.0]
@@ -34,7 +34,7 @@ def semantic_entropy_rewards(
     [None, None, None]
     """
     entropy = semantic_entropy(keys)
-    bound = math.log(len(keys)) if high is None else high
+    bound = min(math.log(len(keys)), math.inf if high is None else high)
     # all-different sums to log G only up to rounding
     if entropy <= low + 1e-12 or entropy >= bound - 1e-12:
         return [None] * len(keys)
@@ -54,8 +54,11 @@ class SemanticEntropyReward(PromptGroupReward):
 
     Args:
         low: lower bound of H in nats, exclusive.
-        high: upper bound of H in nats, exclusive; log G by default.
+        high: upper bound of H in nats, exclusive; log G by default, and never above it.
         mode: see [`VoteRule`].
+
+    Raises:
+        ValueError: for bounds that no entropy lies between.
 
     Example:
         >>> reward = SemanticEntropyReward()
@@ -64,6 +67,8 @@ class SemanticEntropyReward(PromptGroupReward):
     """
 
     def __init__(self, low: float = 0.0, high: float | None = None, mode: KeyMode = "canonical") -> None:
+        if low < 0 or (high is not None and high <= low):
+            raise ValueError(f"SemanticEntropyReward has low = {low}, high = {high}: it needs 0 <= low < high.")
         self.__name__ = type(self).__name__
         self.low, self.high = low, high
         self.rule = VoteRule(mode=mode)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from numbers import Real
 from typing import Any
 
 from selfrl.rewards.groups import completion_text
@@ -28,10 +29,11 @@ class AccuracyReward:
     Equality is of canonical keys, then by math-verify in a killable child process.
 
     Abstains (None): an answer that is unsafe to read or could not be compared in time, and every completion of a
-    gold answer that has no key; their share is logged as `abstained`. A completion without an answer gets 0.
+    gold answer that has no key, None and NaN among them; their share is logged as `abstained`. A completion without
+    an answer gets 0.
 
     Raises:
-        ValueError: without the column of gold answers.
+        ValueError: without the column of gold answers, or for a gold answer that is not text or a number.
 
     Args:
         column: the column of gold answers.
@@ -58,20 +60,37 @@ class AccuracyReward:
         """One reward a completion, in order."""
         if self.column not in columns:
             raise ValueError(f"{self.__name__} needs the column {self.column!r}: add it or set `column`.")
-        golds = columns[self.column]
-        rewards = [
-            _grade(completion_text(completion), str(gold)) for completion, gold in zip(completions, golds, strict=True)
+        pairs = [
+            (completion_text(completion), self._gold(gold, row))
+            for row, (completion, gold) in enumerate(zip(completions, columns[self.column], strict=True))
         ]
+        rewards = _grades(pairs)
         if log_metric is not None:
             log_metric(f"{self.__name__}/abstained", sum(r is None for r in rewards) / len(rewards))
         return rewards
 
+    def _gold(self, gold: Any, row: int) -> str | None:
+        if gold is None or gold != gold:  # a row without a label, perhaps as NaN
+            return None
+        if not isinstance(gold, str | Real):
+            raise ValueError(
+                f"Row {row} of the batch has {gold!r} in the column {self.column!r}: a gold answer is text or a number."
+            )
+        return str(gold)
 
-def _grade(text: str, gold: str) -> float | None:
-    answer, truth = read_answer(text), gold_key(gold)
-    if truth is None or answer.unreadable:
-        return None
-    if answer.key is None:
-        return 0.0
-    same = keys_equivalent(answer.key, truth)
-    return None if same is None else float(same)
+
+def _grades(pairs: Sequence[tuple[str, str | None]]) -> list[float | None]:
+    """Grade (completion, gold) pairs; each distinct comparison is made once, however many completions share it."""
+
+    @cache
+    def same(key: str, truth: str) -> bool | None:
+        return keys_equivalent(key, truth)
+
+    def grade(text: str, gold: str | None) -> float | None:
+        answer, truth = read_answer(text), None if gold is None else gold_key(gold)
+        if truth is None or answer.unreadable:
+            return None
+        equal = answer.key is not None and same(answer.key, truth)
+        return None if equal is None else float(equal)
+
+    return [grade(text, gold) for text, gold in pairs]

@@ -26,7 +26,7 @@ def completion_text(completion: Any) -> str:
         if message.get("role") == "assistant" and content:
             if isinstance(content, str):
                 return content
-            return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+            return "".join(part.get("text") or "" for part in content if isinstance(part, dict))
     return ""
 
 
@@ -82,10 +82,10 @@ def over_all_processes(
     if dist.get_rank() == 0:
         try:
             result = [compute([row for part in slices for row in part])]
-        except ValueError as error:  # told to all, or the others would wait for ever
+        except Exception as error:  # told to all, or the others would wait for ever
             result = [error]
     dist.broadcast_object_list(result, src=0)
-    if isinstance(result[0], ValueError):
+    if isinstance(result[0], Exception):
         raise result[0]
     rewards, metrics = result[0]
     start = sum(len(part) for part in slices[: dist.get_rank()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from selfrl.rewards.groups import Metrics, completion_text, consecutive_groups, over_all_processes, prompt_id
 
@@ -26,6 +26,9 @@ class VoteRule:
         max_agreement: a group whose winner has a larger share of all completions gives no reward: its advantages
             would only blow up the last dissenters.
         mode: "raw" compares answers as strings, as the Co-rewarding authors do, and merges nothing.
+
+    Raises:
+        ValueError: for a value that no vote could use.
     """
 
     ties: Ties = "first"
@@ -33,6 +36,16 @@ class VoteRule:
     min_margin: int = 0
     max_agreement: float | None = None
     mode: KeyMode = "canonical"
+
+    def __post_init__(self) -> None:
+        for name, value, words in (("ties", self.ties, get_args(Ties)), ("mode", self.mode, get_args(KeyMode))):
+            if value not in words:
+                raise ValueError(f"`{name}` is {value!r}: it must be one of {words}.")
+        for name, count, least in (("min_votes", self.min_votes, 1), ("min_margin", self.min_margin, 0)):
+            if count < least:
+                raise ValueError(f"`{name}` is {count}: it must be at least {least}.")
+        if self.max_agreement is not None and not 0 < self.max_agreement <= 1:
+            raise ValueError(f"`max_agreement` is {self.max_agreement}: it is a share, above 0 and at most 1.")
 
     def label(self, keys: Sequence[str | None]) -> str | None:
         """The group's label, or None."""
@@ -253,9 +266,11 @@ class ContrastiveAgreementReward(_VotingReward):
 def _views_of_pairs(joints: Sequence[tuple[Any, int]]) -> dict[Any, tuple[list[int], list[int]]]:
     views: dict[Any, tuple[list[int], list[int]]] = {}
     for i, (pair, view) in enumerate(joints):
+        if pair is None or pair != pair:  # would join strangers
+            raise ValueError(f"Row {i} of the batch has no `pair_id`: give each pair an id of its own.")
         if view not in (0, 1):
             raise ValueError(f"Pair {pair!r} has the view {view!r}: `view` must be 0 or 1.")
-        views.setdefault(pair, ([], []))[view].append(i)
+        views.setdefault(pair, ([], []))[int(view)].append(i)
     return views
 
 

@@ -50,7 +50,8 @@ def read_answer(text: str, *, mode: KeyMode = "canonical", last_number: bool = F
     if mode not in get_args(KeyMode):
         raise ValueError(f"`mode` is {mode!r}: it must be one of {get_args(KeyMode)}.")
     if mode == "raw":
-        return ReadAnswer(boxed(text) or None, False)
+        content = boxed(text) or ""
+        return ReadAnswer(content if content.strip() else None, False)
     answer = find_answer(text, last_number=last_number)
     if not answer:
         return ReadAnswer(None, False)

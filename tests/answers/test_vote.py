@@ -42,6 +42,7 @@ def test_bounds() -> None:
 def test_raw_mode_is_string_equality_of_the_box() -> None:
     assert answer_key(r"\boxed{0.50}", mode="raw") == "0.50"
     assert answer_key(r"\boxed{}", mode="raw") is None
+    assert answer_key(r"\boxed{ }", mode="raw") is None
     assert answer_key("#### 5", mode="raw") is None
     assert answer_key("#### 5") == "5"
 

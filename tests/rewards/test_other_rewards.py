@@ -1,12 +1,15 @@
 import math
 import pickle
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from selfrl.rewards import AccuracyReward, FormatReward, RandomReward, SemanticEntropyReward
 from selfrl.rewards.entropy import semantic_entropy, semantic_entropy_rewards
+
+from selfrl.answers.worker import WORKER
 
 KEYS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=2, max_size=12)
 
@@ -114,3 +117,29 @@ def test_random_reward_changes_with_seed_and_step() -> None:
 @pytest.mark.parametrize("reward", [AccuracyReward(), FormatReward("think_answer"), RandomReward(seed=3)])
 def test_controls_are_picklable(reward: object) -> None:
     assert vars(pickle.loads(pickle.dumps(reward))) == vars(reward)
+
+
+def test_a_row_without_a_label_abstains_and_a_list_is_refused() -> None:
+    golds = [None, float("nan"), "7", 7.0]
+    assert AccuracyReward()(["p"] * 4, [r"\boxed{7}"] * 4, answer=golds) == [None, None, 1.0, 1.0]
+    with pytest.raises(ValueError, match=r"Row 1 of the batch has \['7', '8'\] in the column 'answer'"):
+        AccuracyReward()(["p"] * 2, [r"\boxed{7}"] * 2, answer=["7", ["7", "8"]])
+
+
+def test_one_comparison_serves_all_completions_that_share_it() -> None:
+    before = WORKER.counts.timeouts
+    stalls = [r"\boxed{(x+y+z+w)^{999}}"] * 8  # sympy would multiply it out
+    assert AccuracyReward()(["p"] * 8, stalls, answer=["(x+1)^2"] * 8) == [None] * 8
+    assert WORKER.counts.timeouts - before <= 1
+
+
+def test_no_bound_lets_a_group_count_where_no_two_agree() -> None:
+    assert semantic_entropy_rewards(["4", "5", "6", "7"], high=2.0) == [None] * 4
+    assert semantic_entropy_rewards([None] * 4, high=2.0) == [None] * 4
+    assert semantic_entropy_rewards(["4", "4", "5", "6"], high=2.0) == [0.5, 0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("bounds", [{"low": -1.0}, {"low": 2.0, "high": 1.0}, {"mode": "rwa"}])
+def test_bounds_that_leave_nothing_are_refused(bounds: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"needs 0 <= low < high|`mode` is 'rwa'"):
+        SemanticEntropyReward(**bounds)

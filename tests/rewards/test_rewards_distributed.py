@@ -20,7 +20,7 @@ from selfrl.rewards import (
 
 G = 5
 ANSWERS = ["1/3", "0.5", r"\sqrt{8}", r"2\sqrt{2}", "9^{9^9}", "", "7", r"\frac12", "7", "7", "x+1", "1+x"]
-ROWS = 4 * G  # two pairs of two views: no border below falls between groups
+ROWS = 6 * G  # three pairs of two views: every border below cuts a pair, the uneven ones a group too
 REWARDS = [
     MajorityVoteReward(),
     MajorityVoteReward(soft=True, ties="abstain"),
@@ -58,12 +58,16 @@ def run_rank(rank: int, borders: list[int]) -> None:
         ContrastiveAgreementReward()(**broken)
     except ValueError as error:
         results.append([str(error)])
+    try:
+        ContrastiveAgreementReward()(**{**slice_of(rank, ROWS // 2), "pair_id": [[0]] * (ROWS // 2)})
+    except TypeError as error:  # not only the errors that the library foresees
+        results.append([str(error)])
     print(json.dumps(results))
 
 
 @pytest.mark.slow
 def test_two_processes_agree_with_one() -> None:
-    borders = [ROWS // 2, G + 2, 3 * G - 1]  # equal halves inside no group's end, then uneven ones
+    borders = [ROWS // 2, G + 2, 3 * G - 1]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -88,7 +92,8 @@ def test_two_processes_agree_with_one() -> None:
     outputs = [process.communicate(timeout=200) for process in processes]
     assert [p.returncode for p in processes] == [0, 0], outputs
     first, second = (json.loads(out.splitlines()[-1]) for out, _ in outputs)
-    # bad input ends every process, with the same sentence
+    # an error ends every process, with the same sentence
+    assert first.pop() == second.pop()
     assert first.pop() == second.pop()
     assert len(first) == len(second) == len(borders)
     whole = [reward(**batch()) for reward in REWARDS]

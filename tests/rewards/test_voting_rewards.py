@@ -181,3 +181,35 @@ def test_rewards_are_picklable_and_named(reward: Any) -> None:
     copy = pickle.loads(pickle.dumps(reward))
     assert copy.__name__ == type(reward).__name__
     assert vars(copy) == vars(reward)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"ties": "frist"},
+        {"mode": "rwa"},
+        {"min_votes": 0},
+        {"min_margin": -1},
+        {"max_agreement": 90},
+        {"max_agreement": 0.0},
+    ],
+)
+def test_a_rule_that_no_vote_could_use_is_refused_at_once(rule: dict[str, Any]) -> None:
+    for reward in (MajorityVoteReward, ContrastiveAgreementReward):
+        with pytest.raises(ValueError, match=f"`{next(iter(rule))}` is"):
+            reward(**rule)
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_rows_without_a_pair_id_are_not_one_pair(nothing: Any) -> None:
+    with pytest.raises(ValueError, match="Row 0 of the batch has no `pair_id`"):
+        ContrastiveAgreementReward()(["x", "y"], texts(["1", "1"]), pair_id=[nothing] * 2, view=[0, 1])
+
+
+def test_a_view_column_may_be_of_floats() -> None:
+    assert ContrastiveAgreementReward()(["x", "y"], texts(["1", "1"]), pair_id=[1, 1], view=[0.0, 1.0]) == [1.0, 1.0]  # type: ignore[list-item]
+
+
+def test_a_part_without_text_is_passed_over() -> None:
+    parts = [{"type": "image", "text": None}, {"type": "text", "text": r"\boxed{4}"}]
+    assert MajorityVoteReward()(["p"], [[{"role": "assistant", "content": parts}]]) == [1.0]
