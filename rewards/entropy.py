@@ -6,10 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from selfrl.rewards.groups import Metrics
-from selfrl.rewards.voting import PromptGroupReward, VoteRule
-
 from selfrl.answers.keys import KeyMode
+from selfrl.rewards.groups import Metrics
+from selfrl.rewards.voting import PromptGroupReward, VoteRule, cluster_shares
 
 
 def semantic_entropy(keys: Sequence[str | None]) -> float:
@@ -38,8 +37,7 @@ def semantic_entropy_rewards(
     # all-different sums to log G only up to rounding
     if entropy <= low + 1e-12 or entropy >= bound - 1e-12:
         return [None] * len(keys)
-    counts = Counter(keys)
-    return [0.0 if key is None else counts[key] / len(keys) for key in keys]
+    return [*cluster_shares(keys)]
 
 
 class SemanticEntropyReward(PromptGroupReward):

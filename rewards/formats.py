@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from selfrl.rewards.groups import completion_text
-
 from selfrl.answers.extract import boxed
+from selfrl.rewards.groups import completion_text
 
 Style = Literal["boxed", "think_answer"]
 

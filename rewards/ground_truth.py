@@ -7,10 +7,9 @@ from functools import cache, lru_cache
 from numbers import Real
 from typing import Any
 
-from selfrl.rewards.groups import completion_text
-
 from selfrl.answers import canonical_key, extract, read_answer
 from selfrl.answers.symbolic import keys_equivalent
+from selfrl.rewards.groups import completion_text
 
 
 @lru_cache(maxsize=65536)

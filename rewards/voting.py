@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from selfrl.rewards.groups import Metrics, completion_text, consecutive_groups, over_all_processes, prompt_id
-
 from selfrl.answers import merge_keys, read_answer, vote
 from selfrl.answers.keys import KeyMode, ReadAnswer
 from selfrl.answers.voting import Ties
 from selfrl.answers.worker import WORKER
+from selfrl.rewards.groups import Metrics, completion_text, consecutive_groups, over_all_processes, prompt_id
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,16 @@ def agreement(keys: Sequence[str | None]) -> float:
     return max(counts.values(), default=0) / len(keys)
 
 
+def cluster_shares(keys: Sequence[str | None]) -> list[float]:
+    """Share of each completion's key among all completions; 0 without a key.
+
+    >>> cluster_shares(["4", "4", "5", None])
+    [0.5, 0.5, 0.25, 0.0]
+    """
+    counts = Counter(keys)
+    return [0.0 if key is None else counts[key] / len(keys) for key in keys]
+
+
 def majority_rewards(keys: Sequence[str | None], label: str | None, soft: bool = False) -> list[float | None]:
     """r_i = 1[key_i = label]; soft: r_i = share of key_i among all completions. No label: all None.
 
@@ -82,8 +91,7 @@ def majority_rewards(keys: Sequence[str | None], label: str | None, soft: bool =
     if label is None:
         return [None] * len(keys)
     if soft:
-        counts = Counter(keys)
-        return [0.0 if key is None else counts[key] / len(keys) for key in keys]
+        return [*cluster_shares(keys)]
     return [float(key == label) for key in keys]
 
 

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PrinterCallback, ProgressCallback, Train
 from trl import get_peft_config
 from trl.data_utils import is_conversational
 
-from selfrl.data.loading import load_rows, to_prompts
+from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.monitor.metrics import MetricsFile
 from selfrl.monitor.progress import ProgressLines
@@ -106,7 +106,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     views = 2 if plan.paired else 1
     prompts = config.generation_batch_size // config.num_generations // views
     source = Path(recipe.dataset)
-    missing = source.suffix in (".jsonl", ".json", ".parquet", ".csv") and not source.is_file()
+    missing = source.suffix in FILE_FORMATS and not source.is_file()
     backend = f"vLLM {config.vllm_mode}" if config.use_vllm else "transformers"
     rows = {
         "model": plan.model.model_name_or_path,

@@ -2,8 +2,8 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from selfrl.eval import SampledAccuracy
 
+from selfrl.eval import SampledAccuracy
 from selfrl.quickstart import Arm, write_report
 
 

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward
 
 from selfrl.data.tiny import TINY_MODEL
 from selfrl.recipe import parse_recipe
+from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward
 from selfrl.trainers import GRPOTrainer, RLOOTrainer
 from selfrl.trainers.presets import PRESETS
 

@@ -7,7 +7,6 @@ import re
 MAX_ANSWER = 1000  # characters; a longer "answer" is none
 MAX_DIGITS = 100  # in a row
 MAX_NESTING = 12  # brackets inside brackets
-MAX_EXPONENT = 9999  # one exponent
 MAX_GROWTH = 100_000  # the product of chained exponents, as in (9^{300})^{300}
 MAX_ARITHMETIC_DIGITS = 6  # all digits of an exponent that is a sum or product of numbers, as in 9^{99\cdot99}
 

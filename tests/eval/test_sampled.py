@@ -2,10 +2,10 @@ import math
 from pathlib import Path
 
 import pytest
-from selfrl.eval import sample_completions, sampled_accuracy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfrl.data.tiny import tiny_problems
+from selfrl.eval import sample_completions, sampled_accuracy
 
 
 def boxed(*answers: str) -> list[str]:

@@ -7,6 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import trl
+
+from selfrl.data.pairs import expand_pairs
+from selfrl.data.tiny import TINY_MODEL, tiny_problems
 from selfrl.rewards import (
     AccuracyReward,
     ContrastiveAgreementReward,
@@ -15,9 +18,6 @@ from selfrl.rewards import (
     RandomReward,
     SemanticEntropyReward,
 )
-
-from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
 
 OPTIONS: dict[str, Any] = {
     "per_device_train_batch_size": 16,

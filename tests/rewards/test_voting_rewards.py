@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward, SemanticEntropyReward
 from selfrl.rewards.voting import agreement, majority_rewards
 
