@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import trl
 
 from selfrl.trainers.groups import VotingConfig, VotingGroups
+from selfrl.trainers.signals import SignalColumns
 
 
 @dataclass
@@ -14,8 +15,8 @@ class GRPOConfig(VotingConfig, trl.GRPOConfig):
     """TRL's `GRPOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
 
 
-class GRPOTrainer(VotingGroups, trl.GRPOTrainer):
-    """TRL's `GRPOTrainer` for label-free rewards, see [`VotingGroups`] for what it adds.
+class GRPOTrainer(VotingGroups, SignalColumns, trl.GRPOTrainer):
+    """TRL's `GRPOTrainer` for label-free rewards, see [`VotingGroups`] and [`SignalColumns`] for what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import trl
 
 from selfrl.trainers.groups import VotingConfig, VotingGroups
+from selfrl.trainers.signals import SignalColumns
 
 
 @dataclass
@@ -14,10 +15,12 @@ class RLOOConfig(VotingConfig, trl.RLOOConfig):
     """TRL's `RLOOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
 
 
-class RLOOTrainer(VotingGroups, trl.RLOOTrainer):
-    """TRL's `RLOOTrainer` for label-free rewards, see [`VotingGroups`] for what it adds.
+class RLOOTrainer(VotingGroups, SignalColumns, trl.RLOOTrainer):
+    """TRL's `RLOOTrainer` for label-free rewards, see [`VotingGroups`] and [`SignalColumns`] for what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch
             that would cut a pair.
     """
+
+    scores_always = True

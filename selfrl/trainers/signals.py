@@ -1,0 +1,201 @@
+"""Token signals for rewards, from the hidden states of passes that TRL runs anyway."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import torch
+from trl.trainer.utils import maybe_gather_lm_head_ctx
+
+from selfrl.generation.tokens import token_texts
+from selfrl.signals.confidence import NAMES, token_signals
+from selfrl.trainers.output_head import OutputHead, causal_model
+
+COLUMNS = (*NAMES, "token_texts", "vocab_size")
+_NOT_OF_THE_POLICY = ("tools", "environment_factory", "rollout_func")
+
+
+class SignalColumns:
+    """Mixin over a TRL group trainer that computes what rewards name in `signals`.
+
+    Each reward gets the columns described in [`selfrl.rewards.signals.handed`]. Their hidden states are kept in a
+    pass that runs anyway, and the output head is applied to them in tiles ([`selfrl.signals.token_signals`]):
+
+    - rollouts by transformers: the generation itself;
+    - rollouts by vLLM or continuous batching: the policy's scoring pass. Where TRL would run none (GRPO without
+      vLLM's importance correction) it is made to.
+
+    The signals are those of softmax(z / temperature) with the trainer's temperature: the policy's own distribution,
+    before any top-k or top-p.
+
+    Raises:
+        ValueError: before a model loads, for an unknown signal, or together with tools or environments, whose tokens
+            are not the policy's.
+    """
+
+    args: Any
+    accelerator: Any
+    model: Any
+    use_vllm: bool
+    use_transformers_continuous_batching: bool
+    temperature: float
+    _tokenizer: Any
+    num_iterations: int
+    scores_always = False  # whether TRL scores every rollout with the policy before the reward
+
+    def __init__(self, model: Any, reward_funcs: Any, args: Any, *rest: Any, **options: Any) -> None:
+        wanted: dict[str, None] = {}
+        for reward in reward_funcs:
+            for name in getattr(reward, "signals", ()):
+                if name not in COLUMNS:
+                    raise ValueError(
+                        f"{type(reward).__name__} asks for the signal {name!r}: choose among {', '.join(COLUMNS)}."
+                    )
+                wanted[name] = None
+        if wanted and (foreign := [name for name in _NOT_OF_THE_POLICY if options.get(name) is not None]):
+            raise ValueError(
+                f"Token signals cannot be computed with {foreign[0]}: drop it, or the rewards that need them."
+            )
+        self._wanted = tuple(wanted)
+        self._wanted_tensors = tuple(name for name in NAMES if name in wanted)
+        self._hidden: list[torch.Tensor] | None = None
+        self._awaits_scoring = False
+        super().__init__(model, reward_funcs, args, *rest, **options)  # type: ignore[call-arg]
+
+    @property
+    def _hears_generation(self) -> bool:
+        return bool(self._wanted_tensors) and not (self.use_vllm or self.use_transformers_continuous_batching)
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._hears_generation:
+            return super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
+        with HiddenStates(self._causal_model, lambda h_BLH: h_BLH[:, -1].clone()) as heard:
+            output = super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
+        completion_ids = output[0] if isinstance(output, tuple) else output
+        steps = max(map(len, completion_ids))
+        if len(heard.states) != steps or len(heard.states[0]) != len(completion_ids):
+            raise ValueError(
+                f"Generation ran {len(heard.states)} passes of {len(heard.states[0])} rows for {steps} tokens of "
+                f"{len(completion_ids)} completions: signals need plain sampling, so take assisted decoding, beams or "
+                "a prefill chunk size out of generation_kwargs."
+            )
+        rows = torch.stack(heard.states, 1)
+        self._hidden = [row[: len(ids)] for row, ids in zip(rows, completion_ids, strict=True)]
+        return output
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self._awaits_scoring = bool(self._wanted_tensors) and not self._hears_generation
+        if not self._awaits_scoring or self._scores_anyway:
+            return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        iterations = self.num_iterations
+        # TRL scores rollouts if their generation and the optimizer steps do not align: let it believe so.
+        self.num_iterations = sys.maxsize
+        try:
+            output = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        finally:
+            self.num_iterations = iterations
+        del output["old_per_token_logps"]
+        return output
+
+    @property
+    def _scores_anyway(self) -> bool:
+        generate_every = self.args.steps_per_generation * self.num_iterations
+        return (
+            self.scores_always
+            or self.args.gradient_accumulation_steps % generate_every != 0
+            or (self.use_vllm and self.args.vllm_importance_sampling_correction)
+        )
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        score = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
+        if not self._awaits_scoring:
+            return score(model, input_ids, attention_mask, logits_to_keep, *args, **kwargs)
+        self._awaits_scoring = False  # the reference is scored after the policy
+        # The hidden state at position t scores the token at t + 1.
+        with HiddenStates(self._causal_model, lambda h_BLH: h_BLH[:, -logits_to_keep - 1 : -1].clone()) as heard:
+            scores = score(model, input_ids, attention_mask, logits_to_keep, *args, **kwargs)
+        kept = attention_mask[:, -logits_to_keep:].bool()
+        self._hidden = [row[mask] for row, mask in zip(torch.cat(heard.states), kept, strict=True)]
+        return scores
+
+    def _calculate_rewards(
+        self, inputs: list[dict[str, Any]], prompts: Any, completions: Any, completion_ids_list: list[list[int]]
+    ) -> torch.Tensor:
+        columns = self._signal_columns(completion_ids_list)
+        rows = [{**row, **{name: values[i] for name, values in columns.items()}} for i, row in enumerate(inputs)]
+        return super()._calculate_rewards(rows, prompts, completions, completion_ids_list)  # type: ignore[misc]
+
+    def _signal_columns(self, completion_ids: list[list[int]]) -> dict[str, list[Any]]:
+        columns: dict[str, list[Any]] = {}
+        if self._wanted_tensors:
+            columns |= self._token_signals(completion_ids)
+        if "token_texts" in self._wanted:
+            columns["token_texts"] = [token_texts(self._tokenizer, ids) for ids in completion_ids]
+        if "vocab_size" in self._wanted:
+            size = OutputHead.of(self._causal_model).vocab_size
+            columns["vocab_size"] = [size] * len(completion_ids)
+        return columns
+
+    @torch.no_grad()
+    def _token_signals(self, completion_ids: list[list[int]]) -> dict[str, list[torch.Tensor | None]]:
+        assert self._hidden is not None
+        hidden, self._hidden = self._hidden, None
+        # A completion masked out of the batch (mask_truncated_completions) was not scored as it stands.
+        scored = [len(states) == len(ids) for states, ids in zip(hidden, completion_ids, strict=True)]
+        sizes = [len(ids) if whole else 0 for ids, whole in zip(completion_ids, scored, strict=True)]
+        hidden_NH = torch.cat([states[:size] for states, size in zip(hidden, sizes, strict=True)])
+        tokens = [token for ids, whole in zip(completion_ids, scored, strict=True) if whole for token in ids]
+        head = OutputHead.of(self._causal_model)
+        with maybe_gather_lm_head_ctx(head.weight, head.bias):
+            signals = token_signals(
+                hidden_NH.to(head.weight.device),
+                head.weight,
+                torch.tensor(tokens, dtype=torch.long, device=head.weight.device),
+                self._wanted_tensors,
+                bias=head.bias,
+                temperature=self.temperature,
+                softcap=head.softcap,
+                logit_scale=head.logit_scale,
+            )
+        return {
+            name: [part if whole else None for part, whole in zip(values.cpu().split(sizes), scored, strict=True)]
+            for name, values in signals.items()
+        }
+
+    @property
+    def _causal_model(self) -> Any:
+        return causal_model(self.accelerator.unwrap_model(self.model))
+
+
+class HiddenStates:
+    """Keeps a part of the backbone's last hidden states (B, L, H), call by call, while it is open.
+
+    Args:
+        model: a causal language model of transformers.
+        part: what to keep of each call's states.
+    """
+
+    def __init__(self, model: Any, part: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.model, self.part = model, part
+        self.states: list[torch.Tensor] = []
+
+    def __enter__(self) -> HiddenStates:
+        self.hook = self.model.base_model.register_forward_hook(self._keep)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.hook.remove()
+
+    def _keep(self, module: Any, args: Any, output: Any) -> None:
+        self.states.append(self.part(output.last_hidden_state.detach()))
