@@ -1,5 +1,11 @@
 """Rewards that need no labels, and their controls, for TRL's trainers."""
 
+from selfrl.rewards.confidence import (
+    AnswerProbabilityReward,
+    EntropyReward,
+    LogProbabilityReward,
+    SelfCertaintyReward,
+)
 from selfrl.rewards.controls import RandomReward
 from selfrl.rewards.entropy import SemanticEntropyReward
 from selfrl.rewards.formats import FormatReward
@@ -8,9 +14,13 @@ from selfrl.rewards.voting import ContrastiveAgreementReward, MajorityVoteReward
 
 __all__ = [
     "AccuracyReward",
+    "AnswerProbabilityReward",
     "ContrastiveAgreementReward",
+    "EntropyReward",
     "FormatReward",
+    "LogProbabilityReward",
     "MajorityVoteReward",
     "RandomReward",
+    "SelfCertaintyReward",
     "SemanticEntropyReward",
 ]

@@ -40,18 +40,31 @@ def extract(text: str, *, last_number: bool = False) -> str | None:
 
 def find_answer(text: str, *, last_number: bool = False) -> str | None:
     """[`extract`] without its bounds: what stands where an answer belongs, however long, or empty."""
-    for find in (boxed, _answer_tag, _hashes, _answer_is):
-        answer = find(text)
-        if answer is not None:
-            return answer.strip()
-    if last_number:
-        last = _last_match(_NUMBER, text)
-        return last.group() if last else None
-    return None
+    span = answer_span(text, last_number=last_number)
+    return None if span is None else text[slice(*span)]
+
+
+def answer_span(text: str, *, last_number: bool = False) -> tuple[int, int] | None:
+    r"""Where [`find_answer`] finds the answer, as (start, end) without the blanks around it.
+
+    >>> answer_span(r"so \boxed{ 42 }")
+    (11, 13)
+    """
+    for find in (_boxed_span, _answer_tag, _hashes, _answer_is):
+        span = find(text)
+        if span is not None:
+            return _stripped(text, span)
+    last = _last_match(_NUMBER, text) if last_number else None
+    return last.span() if last else None
 
 
 def boxed(text: str) -> str | None:
     r"""Content of the last balanced `\boxed{}`, `\fbox{}` or `\boxed 5`; None without one."""
+    span = _boxed_span(text)
+    return None if span is None else text[slice(*span)]
+
+
+def _boxed_span(text: str) -> tuple[int, int] | None:
     if "box" not in text:
         return None
     opened: list[int | None] = []  # where each open brace's box content starts; None for other braces
@@ -64,36 +77,46 @@ def boxed(text: str) -> str | None:
                 last = (start, match.start())
         elif token.endswith("{") and token != r"\{":
             opened.append(match.end() if len(token) > 1 else None)
-    bare = _last_match(_BARE_BOX, text[max(last[1], 0) :])
+    bare = _last_match(_BARE_BOX, text, max(last[1], 0))
     if bare:
-        return bare[1].rstrip(".,")
-    return text[slice(*last)] if last[0] >= 0 else None
+        return bare.start(1), bare.start(1) + len(bare[1].rstrip(".,"))
+    return last if last[0] >= 0 else None
 
 
-def _answer_tag(text: str) -> str | None:
+def _answer_tag(text: str) -> tuple[int, int] | None:
     end = text.rfind("</answer>")
     start = text.rfind("<answer>", 0, max(end, 0))
-    return None if end < 0 or start < 0 else text[start + len("<answer>") : end]
+    return None if end < 0 or start < 0 else (start + len("<answer>"), end)
 
 
-def _hashes(text: str) -> str | None:
+def _hashes(text: str) -> tuple[int, int] | None:
     at = text.rfind("####")
     if at < 0:
         return None
     line, _, after = text[at + 4 :].partition("\n")
-    line = line.strip()
-    return line if not after.strip() or _BARE_NUMBER.fullmatch(line) else None
+    if after.strip() and not _BARE_NUMBER.fullmatch(line.strip()):
+        return None
+    return at + 4, at + 4 + len(line)
 
 
-def _answer_is(text: str) -> str | None:
+def _answer_is(text: str) -> tuple[int, int] | None:
     match = _last_match(_ANSWER_IS, text)
     if match is None:
         return None
-    rest = text[match.end() : match.end() + MAX_ANSWER + 1].lstrip()
+    rest = text[match.end() : match.end() + MAX_ANSWER + 1]
+    start = match.end() + len(rest) - len(rest.lstrip())
+    rest = rest.lstrip()
     end = _SENTENCE_END.search(rest)
-    return (rest[: end.start()] if end else rest).removesuffix("**")
+    answer = (rest[: end.start()] if end else rest).removesuffix("**")
+    return start, start + len(answer)
 
 
-def _last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    last = deque(pattern.finditer(text), maxlen=1)
+def _stripped(text: str, span: tuple[int, int]) -> tuple[int, int]:
+    answer = text[slice(*span)]
+    start = span[0] + len(answer) - len(answer.lstrip())
+    return start, start + len(answer.strip())
+
+
+def _last_match(pattern: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
+    last = deque(pattern.finditer(text, start), maxlen=1)
     return last[0] if last else None

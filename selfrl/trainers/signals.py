@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -58,6 +59,13 @@ class SignalColumns:
         if wanted and (foreign := [name for name in _NOT_OF_THE_POLICY if options.get(name) is not None]):
             raise ValueError(
                 f"Token signals cannot be computed with {foreign[0]}: drop it, or the rewards that need them."
+            )
+        blended = getattr(args, "multi_objective_aggregation", None) == "normalize_then_sum"
+        if wanted and len(reward_funcs) > 1 and not blended:
+            warnings.warn(
+                "Confidence rewards have no common scale with the others, so the largest swamps them: set "
+                "multi_objective_aggregation to normalize_then_sum (GRPO), or train on one reward.",
+                stacklevel=4,
             )
         self._wanted = tuple(wanted)
         self._wanted_tensors = tuple(name for name in NAMES if name in wanted)

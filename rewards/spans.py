@@ -1,0 +1,62 @@
+"""Which tokens of a completion a confidence is taken over."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal
+
+from selfrl.answers.extract import answer_span
+
+Span = Literal["whole", "answer", "last_chunk", "rationale"]
+CHUNKS = 10
+
+
+def token_span(span: Span, tokens: int, texts: Sequence[str] | None = None) -> slice | None:
+    r"""Tokens of a span; None if it is empty.
+
+    - "whole": every token, the end token included.
+    - "last_chunk": the last tenth, at least one token.
+    - "answer": the tokens of the stated answer, see [`selfrl.answers.extract`]; a token that it shares counts.
+    - "rationale": every token before the answer's first.
+
+    Args:
+        span: which.
+        tokens: number of tokens, T.
+        texts: text of each token (T,), needed for "answer" and "rationale".
+
+    Example:
+        >>> texts = ["so", " \\boxed", "{", "4", "2", "}", ""]
+        >>> token_span("answer", 7, texts), token_span("rationale", 7, texts), token_span("last_chunk", 7)
+        (slice(3, 5, None), slice(0, 3, None), slice(6, 7, None))
+    """
+    if span == "whole":
+        found = (0, tokens)
+    elif span == "last_chunk":
+        found = (tokens - -(-tokens // CHUNKS), tokens)
+    else:
+        assert texts is not None
+        answer = answer_tokens(texts)
+        if answer is None:
+            return None
+        found = answer if span == "answer" else (0, answer[0])
+    return slice(*found) if found[0] < found[1] else None
+
+
+def answer_tokens(texts: Sequence[str]) -> tuple[int, int] | None:
+    """First token of the stated answer and the one after its last; None without an answer."""
+    span = answer_span("".join(texts))
+    return None if span is None else overlapping(texts, span)
+
+
+def overlapping(texts: Sequence[str], characters: tuple[int, int]) -> tuple[int, int] | None:
+    """The run of tokens that touches a run of characters of their concatenation; None if it is empty.
+
+    >>> overlapping(["ab", "", "cd", "e"], (1, 3))
+    (0, 3)
+    """
+    ends = list(itertools.accumulate(map(len, texts)))
+    touched = [
+        i for i, end in enumerate(ends) if texts[i] and end > characters[0] and end - len(texts[i]) < characters[1]
+    ]
+    return (touched[0], touched[-1] + 1) if touched else None
