@@ -71,7 +71,7 @@ class SemanticEntropyReward(PromptGroupReward):
         self.low, self.high = low, high
         self.rule = VoteRule(mode=mode)
 
-    def group_rewards(self, keys: Sequence[str | None]) -> list[float | None]:
+    def group_rewards(self, keys: Sequence[str | None], label: str | None) -> list[float | None]:
         """See [`semantic_entropy_rewards`]."""
         return semantic_entropy_rewards(keys, self.low, self.high)
 

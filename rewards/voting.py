@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
-from selfrl.answers import merge_keys, read_answer, vote
+from selfrl.answers import merge_keys, vote
 from selfrl.answers.keys import KeyMode, ReadAnswer
 from selfrl.answers.voting import Ties
-from selfrl.answers.worker import WORKER
-from selfrl.rewards.groups import Metrics, completion_text, consecutive_groups, over_all_processes, prompt_id
+from selfrl.rewards.ballots import Ballot, agreement, label_accuracy, read_ballots, vote_metrics, without_unreadable
+from selfrl.rewards.groups import Metrics, consecutive_groups, over_all_processes, prompt_id
+
+Voters = Literal["group", "teacher"]
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,11 @@ class VoteRule:
         """Whether the group agrees more than `max_agreement`."""
         return self.max_agreement is not None and agreement(keys) > self.max_agreement
 
-    def merged(self, answers: Sequence[ReadAnswer]) -> list[str | None]:
-        """The keys of answers that are compared with each other, one spelling a meaning."""
-        keys = [answer.key for answer in answers]
-        return keys if self.mode == "raw" else merge_keys(keys)
-
-
-def agreement(keys: Sequence[str | None]) -> float:
-    """Share of the most common key among all completions; 0 if none answers.
-
-    >>> agreement(["4", "4", "5", None])
-    0.5
-    """
-    counts = Counter(key for key in keys if key is not None)
-    return max(counts.values(), default=0) / len(keys)
+    def merged(self, *parts: Sequence[ReadAnswer]) -> list[list[str | None]]:
+        """The keys of each part's answers, all compared with each other: one spelling a meaning."""
+        keys = [answer.key for part in parts for answer in part]
+        rest = iter(keys if self.mode == "raw" else merge_keys(keys))
+        return [[next(rest) for _ in part] for part in parts]
 
 
 def cluster_shares(keys: Sequence[str | None]) -> list[float]:
@@ -100,23 +93,47 @@ class _VotingReward:
 
     __name__: str
     rule: VoteRule
+    voters: Voters = "group"
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether a teacher's answers elect the label."""
+        return self.voters == "teacher"
 
     def _rewards(
         self,
-        ids: Sequence[Any],
+        groups: Sequence[Any],
         completions: Sequence[Any],
-        score: Callable[[list[tuple[Any, ReadAnswer]]], tuple[list[float | None], Metrics]],
+        columns: Mapping[str, Any],
         log_metric: Callable[[str, float], None] | None,
         log_extra: Callable[[str, list[Any]], None] | None,
     ) -> list[float | None]:
-        answers = [read_answer(completion_text(c), mode=self.rule.mode) for c in completions]
-        rewards, metrics = over_all_processes(score, list(zip(ids, answers, strict=True)))
+        teacher = columns.get("teacher_completions") if self.needs_teacher else None
+        if self.needs_teacher and teacher is None:
+            raise ValueError(
+                f"{type(self).__name__} takes its label from a teacher: train with selfrl.trainers.GRPOTrainer or "
+                "RLOOTrainer and teacher=TeacherConfig()."
+            )
+        ballots = read_ballots(groups, completions, teacher, columns.get("answer"), self.rule.mode)
+        rewards, metrics = over_all_processes(self._score, ballots)
         if log_metric is not None:
             for name, value in metrics.items():
                 log_metric(f"{self.__name__}/{name}", value)
         if log_extra is not None:
-            log_extra(f"{self.__name__}/answer", [answer.key for answer in answers])
+            log_extra(f"{self.__name__}/answer", [ballot.answer.key for ballot in ballots])
         return rewards
+
+    def _score(self, ballots: list[Ballot]) -> tuple[list[float | None], Metrics]:
+        raise NotImplementedError
+
+    def _elect(self, *members: Sequence[Ballot]) -> list[tuple[list[str | None], list[str | None]]]:
+        """Of each group of one question: its own keys, and those that elect its label."""
+        own = [[ballot.answer for ballot in group] for group in members]
+        if not self.needs_teacher:
+            return [(keys, keys) for keys in self.rule.merged(*own)]
+        teacher = [[answer for ballot in group for answer in ballot.teacher] for group in members]
+        merged = self.rule.merged(*own, *teacher)
+        return list(zip(merged[: len(own)], merged[len(own) :], strict=True))
 
 
 class PromptGroupReward(_VotingReward):
@@ -133,30 +150,32 @@ class PromptGroupReward(_VotingReward):
         **columns: Any,
     ) -> list[float | None]:
         """One reward a completion, in order."""
-        ids = [prompt_id(prompt) for prompt in prompts]
-        return self._rewards(ids, completions, self._score, log_metric, log_extra)
+        return self._rewards([prompt_id(prompt) for prompt in prompts], completions, columns, log_metric, log_extra)
 
-    def group_rewards(self, keys: Sequence[str | None]) -> list[float | None]:
-        """Rewards of one group, from its merged keys."""
+    def group_rewards(self, keys: Sequence[str | None], label: str | None) -> list[float | None]:
+        """Rewards of one group, from its merged keys and its elected label."""
         raise NotImplementedError
 
     def group_metrics(self, groups: Sequence[Sequence[str | None]]) -> Metrics:
         """Figures to log beside those of every vote."""
         return {}
 
-    def _score(self, rows: list[tuple[str, ReadAnswer]]) -> tuple[list[float | None], Metrics]:
-        answers = [answer for _, answer in rows]
-        groups = [
-            self.rule.merged([answers[i] for i in members])
-            for members in consecutive_groups(prompt for prompt, _ in rows)
-        ]
-        rewards = [reward for keys in groups for reward in self.group_rewards(keys)]
-        metrics = vote_metrics(groups, rewards, answers) | self.group_metrics(groups)
-        return _without_unreadable(rewards, answers), metrics
+    def _score(self, ballots: list[Ballot]) -> tuple[list[float | None], Metrics]:
+        rewards: list[float | None] = []
+        groups, labels = [], []
+        for rows in consecutive_groups(ballot.group for ballot in ballots):
+            ((keys, voters),) = self._elect([ballots[i] for i in rows])
+            label = self.rule.label(voters)
+            rewards += self.group_rewards(keys, label)
+            groups.append(keys)
+            labels.append((label, ballots[rows[0]].gold))
+        answers = [ballot.answer for ballot in ballots]
+        metrics = vote_metrics(groups, rewards, answers) | label_accuracy(labels) | self.group_metrics(groups)
+        return without_unreadable(rewards, answers), metrics
 
 
 class MajorityVoteReward(PromptGroupReward):
-    r"""Agreement with the group's own majority: TTRL (2504.16084), SRT (2505.21444).
+    r"""Agreement with the majority: of the group, TTRL (2504.16084), SRT (2505.21444), or of a teacher.
 
     For completions y_1..y_G of a prompt, y* = mode{ans(y_i)} and r_i = 1[ans(y_i) = y*]; with `soft`, r_i is the
     share of y_i's answer among all G. Answers are compared by canonical key, merged symbolically where spelling does
@@ -166,9 +185,16 @@ class MajorityVoteReward(PromptGroupReward):
     `min_margin`) or agrees beyond `max_agreement`; a completion whose answer is unsafe to read. A completion
     without an answer gets 0.
 
+    With `voters="teacher"`, y* is the majority of a slowly moving teacher's completions: Co-rewarding II (2508.00410).
+    This needs selfrl's trainers with `teacher=TeacherConfig()`.
+
     Args:
         soft: reward shares instead of agreement.
+        voters: who elects the label, "group" or "teacher".
         **rule: fields of [`VoteRule`].
+
+    Raises:
+        ValueError: for bad options, or without a teacher to hear.
 
     Example:
         >>> reward = MajorityVoteReward()
@@ -176,15 +202,17 @@ class MajorityVoteReward(PromptGroupReward):
         [1.0, 1.0, 0.0]
     """
 
-    def __init__(self, soft: bool = False, **rule: Any) -> None:
+    def __init__(self, soft: bool = False, voters: Voters = "group", **rule: Any) -> None:
+        if soft and voters == "teacher":
+            raise ValueError("`soft` rewards shares of the group's own vote: drop it, or let the group vote.")
         self.__name__ = type(self).__name__
         self.soft = soft
+        self.voters = _checked(voters)
         self.rule = VoteRule(**rule)
 
-    def group_rewards(self, keys: Sequence[str | None]) -> list[float | None]:
+    def group_rewards(self, keys: Sequence[str | None], label: str | None) -> list[float | None]:
         """See [`majority_rewards`]."""
-        label = None if self.rule.gated(keys) else self.rule.label(keys)
-        return majority_rewards(keys, label, self.soft)
+        return majority_rewards(keys, None if self.rule.gated(keys) else label, self.soft)
 
 
 class ContrastiveAgreementReward(_VotingReward):
@@ -198,13 +226,18 @@ class ContrastiveAgreementReward(_VotingReward):
     views in one batch; under TRL's own, interleave them with `shuffle_dataset=False` and an even number of prompts a
     batch. Both views' answers are merged symbolically together before the vote.
 
+    With `voters="teacher"`, y_v and y'_v are the majorities of a slowly moving teacher's completions: Co-rewarding III.
+    This needs selfrl's trainers with `teacher=TeacherConfig()`.
+
     Abstains (None): a view whose opposite has no label, or that itself agrees beyond `max_agreement`; a completion
     whose answer is unsafe to read. A completion without an answer gets 0.
 
     Raises:
-        ValueError: without the columns, for a view other than 0 or 1, or for a pair with one view in the batch.
+        ValueError: without the columns, for a view other than 0 or 1, for a pair with one view in the batch, or
+            without a teacher to hear.
 
     Args:
+        voters: who elects the labels, "group" or "teacher".
         **rule: fields of [`VoteRule`].
 
     Example:
@@ -220,8 +253,9 @@ class ContrastiveAgreementReward(_VotingReward):
 
     columns = ("pair_id", "view")
 
-    def __init__(self, **rule: Any) -> None:
+    def __init__(self, voters: Voters = "group", **rule: Any) -> None:
         self.__name__ = type(self).__name__
+        self.voters = _checked(voters)
         self.rule = VoteRule(**rule)
 
     def __call__(
@@ -242,33 +276,41 @@ class ContrastiveAgreementReward(_VotingReward):
                 f"{self.__name__} needs the columns `pair_id` and `view`: expand paraphrase pairs with "
                 "selfrl.data.pairs.expand_pairs."
             )
-        return self._rewards(list(zip(pair_id, view, strict=True)), completions, self._score, log_metric, log_extra)
+        joints = list(zip(pair_id, view, strict=True))
+        return self._rewards(joints, completions, columns, log_metric, log_extra)
 
-    def _score(self, rows: list[tuple[tuple[Any, int], ReadAnswer]]) -> tuple[list[float | None], Metrics]:
-        answers = [answer for _, answer in rows]
-        rewards: list[float | None] = [None] * len(rows)
+    def _score(self, ballots: list[Ballot]) -> tuple[list[float | None], Metrics]:
+        rewards: list[float | None] = [None] * len(ballots)
         groups: list[list[str | None]] = []
+        used: list[tuple[str | None, str | None]] = []
         agreed: list[bool] = []
-        for pair, (first, second) in _views_of_pairs([joint for joint, _ in rows]).items():
+        for pair, (first, second) in _views_of_pairs([ballot.group for ballot in ballots]).items():
             if not first or not second:
                 raise ValueError(
                     f"Pair {pair!r} has only one view in this batch: train with selfrl.trainers.GRPOTrainer or "
                     "RLOOTrainer, or interleave the views and set shuffle_dataset=False."
                 )
-            merged = self.rule.merged([answers[i] for i in first + second])
-            keys = (merged[: len(first)], merged[len(first) :])
-            labels = tuple(self.rule.label(k) for k in keys)
-            for members, own, opposite in ((first, keys[0], labels[1]), (second, keys[1], labels[0])):
+            views = self._elect([ballots[i] for i in first], [ballots[i] for i in second])
+            labels = [self.rule.label(voters) for _, voters in views]
+            for members, (own, _), opposite in ((first, views[0], labels[1]), (second, views[1], labels[0])):
                 label = None if self.rule.gated(own) else opposite
                 for i, reward in zip(members, majority_rewards(own, label), strict=True):
                     rewards[i] = reward
-            groups += keys
+                groups.append(own)
+                used.append((opposite, ballots[members[0]].gold))
             if None not in labels:
                 agreed.append(labels[0] == labels[1])
-        metrics = vote_metrics(groups, rewards, answers)
+        answers = [ballot.answer for ballot in ballots]
+        metrics = vote_metrics(groups, rewards, answers) | label_accuracy(used)
         if agreed:
             metrics["cross_view_agreement"] = sum(agreed) / len(agreed)
-        return _without_unreadable(rewards, answers), metrics
+        return without_unreadable(rewards, answers), metrics
+
+
+def _checked(voters: Voters) -> Voters:
+    if voters not in get_args(Voters):
+        raise ValueError(f"`voters` is {voters!r}: it must be one of {get_args(Voters)}.")
+    return voters
 
 
 def _views_of_pairs(joints: Sequence[tuple[Any, int]]) -> dict[Any, tuple[list[int], list[int]]]:
@@ -280,28 +322,3 @@ def _views_of_pairs(joints: Sequence[tuple[Any, int]]) -> dict[Any, tuple[list[i
             raise ValueError(f"Pair {pair!r} has the view {view!r}: `view` must be 0 or 1.")
         views.setdefault(pair, ([], []))[int(view)].append(i)
     return views
-
-
-def _without_unreadable(rewards: list[float | None], answers: Sequence[ReadAnswer]) -> list[float | None]:
-    return [None if a.unreadable else reward for reward, a in zip(rewards, answers, strict=True)]
-
-
-def vote_metrics(
-    groups: Sequence[Sequence[str | None]], rewards: Sequence[float | None], answers: Sequence[ReadAnswer]
-) -> Metrics:
-    """What a vote looked like, for the log: shares in 0..1 over the global batch.
-
-    `majority_ratio` is the mean share of each group's most common answer; `concentration` the share of the batch's
-    most common answer over all prompts, the cheapest sign of collapse; `labelled` the share of completions with a
-    reward; `no_answer` and `unreadable` the shares of completions without an answer, or with an unsafe one.
-    `undecided` counts the symbolic comparisons that this process has given up so far.
-    """
-    everything = [key for group in groups for key in group]
-    return {
-        "majority_ratio": sum(agreement(group) for group in groups) / len(groups),
-        "concentration": agreement(everything),
-        "labelled": sum(reward is not None for reward in rewards) / len(rewards),
-        "no_answer": sum(a.key is None and not a.unreadable for a in answers) / len(answers),
-        "unreadable": sum(a.unreadable for a in answers) / len(answers),
-        "undecided": float(WORKER.counts.timeouts + WORKER.counts.crashes),
-    }

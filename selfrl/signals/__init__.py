@@ -1,5 +1,6 @@
 """Pure functions on tensors: what a model's own probabilities and weights say."""
 
 from selfrl.signals.confidence import differentiable_signals, token_signals
+from selfrl.signals.ema import cosine_weight, ema_update_
 
-__all__ = ["differentiable_signals", "token_signals"]
+__all__ = ["cosine_weight", "differentiable_signals", "ema_update_", "token_signals"]

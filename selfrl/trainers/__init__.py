@@ -2,5 +2,6 @@
 
 from selfrl.trainers.grpo import GRPOConfig, GRPOTrainer
 from selfrl.trainers.rloo import RLOOConfig, RLOOTrainer
+from selfrl.trainers.teacher import TeacherConfig
 
-__all__ = ["GRPOConfig", "GRPOTrainer", "RLOOConfig", "RLOOTrainer"]
+__all__ = ["GRPOConfig", "GRPOTrainer", "RLOOConfig", "RLOOTrainer", "TeacherConfig"]

@@ -8,6 +8,7 @@ import trl
 
 from selfrl.trainers.groups import VotingConfig, VotingGroups
 from selfrl.trainers.signals import SignalColumns
+from selfrl.trainers.teacher import Teacher
 
 
 @dataclass
@@ -15,8 +16,10 @@ class GRPOConfig(VotingConfig, trl.GRPOConfig):
     """TRL's `GRPOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
 
 
-class GRPOTrainer(VotingGroups, SignalColumns, trl.GRPOTrainer):
-    """TRL's `GRPOTrainer` for label-free rewards, see [`VotingGroups`] and [`SignalColumns`] for what it adds.
+class GRPOTrainer(VotingGroups, Teacher, SignalColumns, trl.GRPOTrainer):
+    """TRL's `GRPOTrainer` for label-free rewards.
+
+    [`VotingGroups`], [`SignalColumns`] and [`Teacher`] say what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch

@@ -8,6 +8,7 @@ import trl
 
 from selfrl.trainers.groups import VotingConfig, VotingGroups
 from selfrl.trainers.signals import SignalColumns
+from selfrl.trainers.teacher import Teacher
 
 
 @dataclass
@@ -15,8 +16,10 @@ class RLOOConfig(VotingConfig, trl.RLOOConfig):
     """TRL's `RLOOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
 
 
-class RLOOTrainer(VotingGroups, SignalColumns, trl.RLOOTrainer):
-    """TRL's `RLOOTrainer` for label-free rewards, see [`VotingGroups`] and [`SignalColumns`] for what it adds.
+class RLOOTrainer(VotingGroups, Teacher, SignalColumns, trl.RLOOTrainer):
+    """TRL's `RLOOTrainer` for label-free rewards.
+
+    [`VotingGroups`], [`SignalColumns`] and [`Teacher`] say what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch
