@@ -1,4 +1,4 @@
-"""One command: selfrl quickstart | train | paraphrase | doctor."""
+"""One command: selfrl quickstart | train | compare | paraphrase | doctor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ USAGE = """usage: selfrl COMMAND …
 
   quickstart                         train and compare on the packaged tiny model, in minutes on a CPU
   train RECIPE.yaml [--key value …]  run a recipe (also: accelerate launch -m selfrl.cli …); --dry_run plans
+  compare RECIPE.yaml [--jobs N]     several rewards from one start, over seeds: one table and one plot
   paraphrase DATASET [--flag …]      write paraphrase pairs for contrastive rewards
   doctor                             versions, devices, and what is missing for which feature
 
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from selfrl.quickstart import main as quickstart
 
         return quickstart(rest)
+    if command == "compare":
+        return _compare(rest)
     if command == "paraphrase":
         from selfrl.data.paraphrase.command import main as paraphrase
 
@@ -42,6 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return doctor(Console(markup=False))  # "selfrl[eval]" is no markup
     print(f"selfrl: unknown command {command!r}: try `selfrl --help`." if command else USAGE, file=sys.stderr)
     return 2
+
+
+def _compare(argv: list[str]) -> int:
+    from selfrl.comparison import main as compare
+
+    try:
+        return compare(argv)
+    except ValueError as error:
+        print(f"selfrl compare: {error}", file=sys.stderr)
+        return 2
 
 
 def _train(argv: list[str]) -> int:

@@ -23,7 +23,7 @@ import yaml
 
 import selfrl.rewards
 from selfrl.data.tiny import TINY_MODEL
-from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer, TeacherConfig
 from selfrl.trainers.presets import PRESETS
 
 TRAINERS: dict[str, tuple[type, type]] = {
@@ -34,7 +34,7 @@ TRAINERS: dict[str, tuple[type, type]] = {
 
 @dataclass
 class Recipe:
-    """Keys of a recipe, beside all those of TRL's GRPOConfig or RLOOConfig and ModelConfig.
+    """Keys of a recipe, beside all those of TRL's GRPOConfig or RLOOConfig and ModelConfig, and of TeacherConfig.
 
     Args:
         dataset: file, hub name or "tiny", see [`selfrl.data.loading.load_rows`].
@@ -46,6 +46,7 @@ class Recipe:
         dataset_split: split to train on.
         prompt_column: column of the questions.
         paired: train on both views of a prompt (needs a `paraphrase` column). Default: whether a reward asks for it.
+        teacher: keep a teacher (a moving average of the policy) as KL reference. Default: whether a reward asks for it.
         system_prompt: makes prompts conversations that begin with it.
         max_prompt_tokens: drop prompts (with their pair) that are longer.
         prompts_per_step: prompts, or pairs, in one optimizer step; sets gradient_accumulation_steps.
@@ -60,6 +61,7 @@ class Recipe:
     dataset_split: str = "train"
     prompt_column: str = "prompt"
     paired: bool | None = None
+    teacher: bool | None = None
     system_prompt: str | None = None
     max_prompt_tokens: int | None = None
     prompts_per_step: int | None = None
@@ -93,6 +95,7 @@ class Plan:
     model: Any
     rewards: list[Any]
     paired: bool
+    teacher: TeacherConfig | None
 
     @property
     def trainer_class(self) -> type:
@@ -114,8 +117,8 @@ def parse_recipe(argv: Sequence[str]) -> Plan:
     """
     if not argv or argv[0].startswith("--"):
         raise ValueError("Name a recipe first: selfrl train recipes/co_rewarding/tiny.yaml [--key value …].")
-    path, flags = _find(argv[0]), list(argv[1:])
-    values = {**_read_yaml(path)}
+    path, flags = find_recipe(argv[0]), list(argv[1:])
+    values = {**read_recipe_file(path)}
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--preset", default=values.get("preset"))
     early.add_argument("--trainer", default=values.get("trainer"))
@@ -139,7 +142,7 @@ def parse_recipe(argv: Sequence[str]) -> Plan:
 
 
 def _parse(path: Path, values: dict[str, Any], flags: list[str], config_class: type) -> Plan:
-    classes = (Recipe, config_class, trl.ModelConfig)
+    classes = (Recipe, config_class, trl.ModelConfig, TeacherConfig)
     known = {f.name for cls in classes for f in dataclasses.fields(cls)}
     for key in values:
         _check_key(key, known, f"in {path}")
@@ -155,12 +158,14 @@ def _parse(path: Path, values: dict[str, Any], flags: list[str], config_class: t
     if given.prompts_per_step is not None:
         # before the configuration is built: it refuses a batch that is not filled yet
         parser.set_defaults_with_config(**_batch(given, 2 if paired else 1))
-    recipe, config, model = parser.parse_args_into_dataclasses(args=flags, look_for_args_file=False)
+    recipe, config, model, teacher = parser.parse_args_into_dataclasses(args=flags, look_for_args_file=False)
     if model.model_name_or_path is None:
         raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
     if model.model_name_or_path == "tiny":
         model.model_name_or_path = str(TINY_MODEL)
-    return Plan(recipe, config, model, rewards, paired)
+    listened_to = any(getattr(reward, "needs_teacher", False) for reward in rewards)
+    keep_teacher = listened_to if recipe.teacher is None else recipe.teacher
+    return Plan(recipe, config, model, rewards, paired, teacher if keep_teacher else None)
 
 
 def _is_paired(rewards: list[Any]) -> bool:
@@ -179,8 +184,12 @@ def _batch(given: argparse.Namespace, views: int) -> dict[str, int]:
     return {"gradient_accumulation_steps": rows // micro, "generation_batch_size": rows}
 
 
-def _find(name: str) -> Path:
-    """The file called `name`, or the packaged recipe of that name."""
+def find_recipe(name: str) -> Path:
+    """The file called `name`, or the packaged recipe of that name.
+
+    Raises:
+        ValueError: if neither exists.
+    """
     packaged = Path(str(importlib.resources.files("selfrl.recipes"))) / name.removeprefix("recipes/")
     for path in (Path(name), packaged):
         if path.is_file():
@@ -188,7 +197,12 @@ def _find(name: str) -> Path:
     raise ValueError(f"The recipe {name} does not exist: check the path.")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_recipe_file(path: Path) -> dict[str, Any]:
+    """The keys of a recipe.
+
+    Raises:
+        ValueError: if it is no mapping.
+    """
     values = yaml.safe_load(path.read_text())
     if not isinstance(values, dict):
         raise ValueError(f"The recipe {path} is not a YAML mapping of keys to values.")

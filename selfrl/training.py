@@ -78,6 +78,7 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
         processing_class=tokenizer,
         peft_config=get_peft_config(plan.model),
         callbacks=[*callbacks, MetricsFile(), progress or ProgressLines()],
+        teacher=plan.teacher,
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
@@ -102,7 +103,7 @@ def run(trainer: Any) -> None:
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Print what a run would do, as a table."""
-    config, recipe = plan.config, plan.recipe
+    config, recipe, teacher = plan.config, plan.recipe, plan.teacher
     views = 2 if plan.paired else 1
     prompts = config.generation_batch_size // config.num_generations // views
     source = Path(recipe.dataset)
@@ -113,6 +114,9 @@ def print_plan(plan: Plan, console: Console) -> None:
         "data": f"{recipe.dataset} ({recipe.dataset_split})" + (" — not there yet" if missing else ""),
         "trainer": plan.trainer_class.__name__,
         "rewards": ", ".join(f"{name}({options or ''})" for name, options in recipe.reward_arguments.items()),
+        "teacher": f"{plan.teacher.teacher_weight_start} → {plan.teacher.teacher_weight_end}"
+        if plan.teacher
+        else "none",
         "generation batch": f"{prompts} {'pairs' if views == 2 else 'prompts'} x {views} view(s) x "
         f"{config.num_generations} completions = {config.generation_batch_size}",
         "trained completions": f"{getattr(config, 'num_generations_train', None) or config.num_generations} a group",

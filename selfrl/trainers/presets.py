@@ -29,6 +29,42 @@ _CO_REWARDING = {
 PRESETS: dict[str, dict[str, Any]] = {
     # 2508.00410, data side
     "co_rewarding_i": {**_CO_REWARDING, "beta": 0.005, "rewards": {"ContrastiveAgreementReward": {}}},
+    # 2508.00410, model side: the teacher's majority labels the policy's rollouts
+    "co_rewarding_ii": {
+        **_CO_REWARDING,
+        "beta": 0.001,
+        "rewards": {"MajorityVoteReward": {"voters": "teacher"}},
+    },
+    # 2508.00410, both sides: the teacher's majority on the paraphrase
+    "co_rewarding_iii": {
+        **_CO_REWARDING,
+        "beta": 0.001,
+        "rewards": {"ContrastiveAgreementReward": {"voters": "teacher"}},
+    },
+    # 2505.19590
+    "intuitor": {
+        "trainer": "grpo",
+        "loss_type": "grpo",
+        "beta": 0.005,
+        "prompts_per_step": 128,
+        "num_generations": 7,
+        "learning_rate": 3e-6,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.1,
+        "num_train_epochs": 1,
+        "max_prompt_tokens": 512,
+        "max_completion_length": 3072,
+        "rewards": {"SelfCertaintyReward": {}},
+    },
+    # 2505.22660
+    "rent": {
+        "trainer": "grpo",
+        "loss_type": "grpo",
+        "beta": 0.001,
+        "num_generations": 5,
+        "learning_rate": 1e-6,
+        "rewards": {"EntropyReward": {}},
+    },
     # 2504.16084
     "ttrl": {
         "trainer": "grpo",
