@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,9 @@ class Comparison:
 
 def main(argv: Sequence[str]) -> int:
     """Run what is missing and write the report."""
-    parser = argparse.ArgumentParser(prog="selfrl compare", description=__doc__, formatter_class=_AsWritten)
+    parser = argparse.ArgumentParser(
+        prog="selfrl compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recipe", help="comparison recipe, such as recipes/compare/tiny.yaml")
     parser.add_argument("--out", type=Path, help="folder of everything written; runs/NAME by default")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with its share of the cores")
@@ -108,10 +111,6 @@ def main(argv: Sequence[str]) -> int:
     results = [json.loads((folder / "result.json").read_text()) for folder in runs.values()]
     write_report(out, f"selfrl compare {args.recipe}", results, console)
     return 0
-
-
-class _AsWritten(argparse.RawDescriptionHelpFormatter):
-    pass
 
 
 def _run_all(comparison: Comparison, missing: dict[tuple[str, int], Path], jobs: int, console: Console) -> None:
@@ -163,7 +162,7 @@ def run_arm(comparison: Comparison, arm: str, seed: int, folder: Path, threads: 
         max_new_tokens=plan.config.max_completion_length,
         seed=seed,
     )
-    with (folder / "log.txt").open("w") as log:
+    with (folder / "log.txt").open("w") as log, redirect_stdout(log), redirect_stderr(log):
         trainer = build_trainer(plan, [probe], ProgressLines(arm, Console(file=log)))
         trainer.train()
     result = {

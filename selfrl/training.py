@@ -114,8 +114,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         "data": f"{recipe.dataset} ({recipe.dataset_split})" + (" — not there yet" if missing else ""),
         "trainer": plan.trainer_class.__name__,
         "rewards": ", ".join(f"{name}({options or ''})" for name, options in recipe.reward_arguments.items()),
-        "teacher": f"{plan.teacher.teacher_weight_start} → {plan.teacher.teacher_weight_end}"
-        if plan.teacher
+        "teacher": f"policy's weight {teacher.teacher_weight_start} → {teacher.teacher_weight_end}"
+        if teacher
         else "none",
         "generation batch": f"{prompts} {'pairs' if views == 2 else 'prompts'} x {views} view(s) x "
         f"{config.num_generations} completions = {config.generation_batch_size}",

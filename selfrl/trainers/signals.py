@@ -61,7 +61,8 @@ class SignalColumns:
                 f"Token signals cannot be computed with {foreign[0]}: drop it, or the rewards that need them."
             )
         blended = getattr(args, "multi_objective_aggregation", None) == "normalize_then_sum"
-        if wanted and len(reward_funcs) > 1 and not blended:
+        weighed = [weight for weight in args.reward_weights or [1.0] * len(reward_funcs) if weight != 0]
+        if wanted and len(weighed) > 1 and not blended:
             warnings.warn(
                 "Confidence rewards have no common scale with the others, so the largest swamps them: set "
                 "multi_objective_aggregation to normalize_then_sum (GRPO), or train on one reward.",
