@@ -1,5 +1,6 @@
 """Train three paired steps with vLLM rollouts, then compare vLLM's log-probabilities with the trainer's.
 
+A teacher speaks through the same vLLM with weights of its own, all zero: it says noise while the policy says answers.
 Run by test_vllm_rollouts.py as: vllm_training.py MODEL OUT; prints JSON on its last line.
 """
 
@@ -12,7 +13,7 @@ import torch
 
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tiny import tiny_problems
-from selfrl.trainers import GRPOConfig, GRPOTrainer
+from selfrl.trainers import GRPOConfig, GRPOTrainer, TeacherConfig
 
 
 def difference(trainer: Any, prompts: list[list[int]]) -> float:
@@ -34,13 +35,31 @@ def difference(trainer: Any, prompts: list[list[int]]) -> float:
     return worst
 
 
+class Listener:
+    """Rewards distinct characters, and keeps what it is handed."""
+
+    __name__ = "Listener"
+    needs_teacher = True
+    signals = ("log_prob", "self_certainty")
+
+    def __init__(self) -> None:
+        self.views: list[list[int]] = []
+        self.policy: list[str] = []
+        self.teacher: list[str] = []
+        self.log_prob: list[list[float]] = []
+
+    def __call__(self, prompts: list[str], completions: list[str], completion_ids: Any, **columns: Any) -> list[float]:
+        self.views.append(columns["view"])
+        self.policy += completions
+        self.teacher += [text for texts in columns["teacher_completions"] for text in texts]
+        self.log_prob += [signal.tolist() for signal in columns["log_prob"]]
+        assert [len(s) for s in columns["self_certainty"]] == [len(ids) for ids in completion_ids]
+        return [len(set(c)) / 10 for c in completions]
+
+
 def main() -> None:
     model, out = sys.argv[1:]
-    views: list[list[int]] = []
-
-    def distinct(prompts: list[str], completions: list[str], view: list[int], **columns: Any) -> list[float]:
-        views.append(view)
-        return [len(set(c)) / 10 for c in completions]
+    listener = Listener()
 
     args = GRPOConfig(
         output_dir=out,
@@ -52,7 +71,7 @@ def main() -> None:
         bf16=False,
         per_device_train_batch_size=8,
         num_generations=4,
-        max_completion_length=8,
+        max_completion_length=30,
         max_steps=3,
         learning_rate=0.02,
         lr_scheduler_type="constant",
@@ -62,7 +81,19 @@ def main() -> None:
         gradient_checkpointing=False,
     )
     pairs = expand_pairs(tiny_problems("train", 12))
-    trainer = GRPOTrainer(model, distinct, args, pairs)
+    teacher = TeacherConfig(teacher_weight_start=0, teacher_weight_end=0)
+    trainer = GRPOTrainer(model, listener, args, pairs, teacher=teacher)
+    for tensor in trainer.shadow.values():
+        tensor.zero_()
+    sampled: list[list[list[float]]] = []  # vLLM's log-probabilities, in the listener's order
+    generate = trainer.vllm_generation.generate
+
+    def keep(**kwargs: Any) -> Any:
+        output = generate(**kwargs)
+        sampled.append([[step[0] for step in row] for row in output[2]])
+        return output
+
+    trainer.vllm_generation.generate = keep
     prompts = [trainer.processing_class(p).input_ids for p in pairs["prompt"][:8]]
     trainer.train()
     before_sync = difference(trainer, prompts)
@@ -71,7 +102,14 @@ def main() -> None:
     result = {
         "before_sync": before_sync,
         "after_sync": difference(trainer, prompts),
-        "views": views,
+        "views": listener.views,
+        "policy_boxes": sum("boxed" in text for text in listener.policy[:8]) / 8,
+        "teacher_boxes": sum("boxed{" in text for text in listener.teacher) / len(listener.teacher),
+        "signal_difference": max(
+            abs(ours - theirs)
+            for mine, vllms in zip(listener.log_prob, [row for call in sampled[1::2] for row in call], strict=True)
+            for ours, theirs in zip(mine, vllms, strict=True)
+        ),
         "sampling_difference": logged,
     }
     print(json.dumps(result), flush=True)
