@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import time
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM
 
+from selfrl.data.finetune import Example, finetune
 from selfrl.data.problems import NAMES, THINGS, draw_problems, solution, wordings_of
 from selfrl.data.tiny import tiny_problems
 from selfrl.data.tokenizer import build_tokenizer
@@ -52,29 +51,14 @@ def build_model(vocab_size: int, seed: int) -> LlamaForCausalLM:
     )
 
 
-def example(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], int]:
-    """One noisy training example: token ids and the length of its prompt."""
+def example(rng: random.Random) -> Example:
+    """One noisy training example: a problem and its worked solution."""
     problem = next(draw_problems("train", rng))
     text = problem.tell(rng.choice(wordings_of("heldout")), rng.choice(NAMES), rng.choice(THINGS))
     answer = solution(problem, rng, noise=STEP_NOISE[len(problem.steps())])
     if rng.random() < UNBOXED:
         answer = answer[: answer.index(r" \boxed")]
-    prompt_ids = tokenizer(text + "\n").input_ids
-    return prompt_ids + tokenizer(answer).input_ids + [tokenizer.eos_token_id], len(prompt_ids)
-
-
-def batch(rng: random.Random, tokenizer: PreTrainedTokenizerFast, size: int) -> dict[str, torch.Tensor]:
-    """`size` padded examples: input_ids, attention_mask and labels (completion tokens only), each (B, T)."""
-    rows = [example(rng, tokenizer) for _ in range(size)]
-    width = max(len(ids) for ids, _ in rows)
-    input_ids = torch.zeros(size, width, dtype=torch.long)
-    mask = torch.zeros_like(input_ids)
-    labels = torch.full_like(input_ids, -100)
-    for i, (ids, prompt_length) in enumerate(rows):
-        input_ids[i, : len(ids)] = torch.tensor(ids)
-        mask[i, : len(ids)] = 1
-        labels[i, prompt_length : len(ids)] = input_ids[i, prompt_length : len(ids)]
-    return {"input_ids": input_ids, "attention_mask": mask, "labels": labels}
+    return text + "\n", answer
 
 
 def pretrain(out: Path, steps: int, batch_size: int, lr: float, seed: int) -> LlamaForCausalLM:
@@ -82,28 +66,7 @@ def pretrain(out: Path, steps: int, batch_size: int, lr: float, seed: int) -> Ll
     rng = random.Random(seed)
     tokenizer = build_tokenizer()
     model = build_model(len(tokenizer), seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda s: min((s + 1) / 100, 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * s / steps))),
-    )
-    columns = (
-        TextColumn("pre-training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as progress:
-        task = progress.add_task("", total=steps, loss=math.nan)
-        for _ in range(steps):
-            loss = model(**batch(rng, tokenizer, batch_size)).loss
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            progress.update(task, advance=1, loss=loss.item())
+    finetune(model, tokenizer, lambda: example(rng), steps, batch_size, lr, warmup=100)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     return model

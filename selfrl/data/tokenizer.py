@@ -1,8 +1,9 @@
-"""The tiny model's tokenizer: whole words, single digits."""
+"""Tokenizers of tiny models: whole words, single digits."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -15,15 +16,25 @@ PIECE = r"▁?\\boxed|▁?[A-Za-z]+|▁?[^A-Za-z]|▁"
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A word-level tokenizer over the words of every wording, digits apart, built from the templates.
+    """The packaged model's tokenizer: the words of every wording of its problems.
 
     >>> tokenizer = build_tokenizer()
     >>> tokenizer.decode(tokenizer("Find the sum of 34 and 7.").input_ids)
     'Find the sum of 34 and 7.'
     """
     texts = [w.format(n=NAMES[0], t=THINGS[0], a="", b="", c="") for ws in WORDINGS.values() for w in ws]
-    words = sorted({word for text in texts for word in re.findall(r"[A-Za-z]+", text)} | {*NAMES, *THINGS})
     symbols = [*"0123456789+-=", r"\boxed", "{", "}", ".", ",", "?", "\n"]
+    return word_tokenizer([*texts, *NAMES, *THINGS], symbols)
+
+
+def word_tokenizer(texts: Iterable[str], symbols: Sequence[str]) -> PreTrainedTokenizerFast:
+    """A word-level tokenizer over the words of `texts`, in the order of the alphabet, and over `symbols`, digits apart.
+
+    >>> tokenizer = word_tokenizer(["so it goes"], ["."])
+    >>> tokenizer.decode(tokenizer("it goes so.").input_ids)
+    'it goes so.'
+    """
+    words = sorted({word for text in texts for word in re.findall(r"[A-Za-z]+", text)})
     pieces = [p + w for w in [*words, *symbols] for p in ("▁", "")] + ["▁"]
     tokenizer = Tokenizer(models.WordLevel({t: i for i, t in enumerate([*SPECIAL, *pieces])}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

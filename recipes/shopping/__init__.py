@@ -1,0 +1,1 @@
+"""Shop-R1 on a tiny model and procedural shopping sessions."""
