@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from selfrl.data.problems import NAMES, THINGS, WORDINGS
 
+SYMBOLS = (*"0123456789+-=", r"\boxed", "{", "}", ".", ",", "?", "\n")
 SPECIAL = ("<pad>", "<eos>", "<unk>")
 # A leading "▁" stands for the space before a token, so decoding restores the text exactly.
 PIECE = r"▁?\\boxed|▁?[A-Za-z]+|▁?[^A-Za-z]|▁"
@@ -23,8 +24,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     'Find the sum of 34 and 7.'
     """
     texts = [w.format(n=NAMES[0], t=THINGS[0], a="", b="", c="") for ws in WORDINGS.values() for w in ws]
-    symbols = [*"0123456789+-=", r"\boxed", "{", "}", ".", ",", "?", "\n"]
-    return word_tokenizer([*texts, *NAMES, *THINGS], symbols)
+    return word_tokenizer([*texts, *NAMES, *THINGS], SYMBOLS)
 
 
 def word_tokenizer(texts: Iterable[str], symbols: Sequence[str]) -> PreTrainedTokenizerFast:
