@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from selfrl.answers import canonical_key, read_answer
 from selfrl.answers.keys import KeyMode, ReadAnswer
-from selfrl.answers.worker import WORKER
 from selfrl.rewards.groups import Metrics, completion_text
 
 
@@ -70,9 +69,20 @@ def label_accuracy(labels: Sequence[tuple[str | None, str | None]]) -> Metrics:
     return {"label_accuracy": sum(known) / len(known)} if known else {}
 
 
-def without_unreadable(rewards: list[float | None], answers: Sequence[ReadAnswer]) -> list[float | None]:
-    """`rewards`, with None for an answer that is unsafe to read."""
-    return [None if a.unreadable else reward for reward, a in zip(rewards, answers, strict=True)]
+def settled(
+    rewards: Sequence[float | None], answers: Sequence[ReadAnswer], keys: Sequence[str | None]
+) -> list[float | None]:
+    """A group's rewards, with None for an answer that is unsafe to read, or whose key the merge could not decide.
+
+    Args:
+        rewards: of the group.
+        answers: as read.
+        keys: as merged.
+    """
+    return [
+        None if a.unreadable or (a.key is not None and key is None) else reward
+        for reward, a, key in zip(rewards, answers, keys, strict=True)
+    ]
 
 
 def vote_metrics(
@@ -82,8 +92,8 @@ def vote_metrics(
 
     `majority_ratio` is the mean share of each group's most common answer; `concentration` the share of the batch's
     most common answer over all prompts, the cheapest sign of collapse; `labelled` the share of completions with a
-    reward; `no_answer` and `unreadable` the shares of completions without an answer, or with an unsafe one.
-    `undecided` counts the symbolic comparisons that this process has given up so far.
+    reward; `no_answer`, `unreadable` and `undecided` the shares of completions without an answer, with an unsafe one,
+    or with one that could not be compared within the budget.
     """
     everything = [key for group in groups for key in group]
     return {
@@ -92,5 +102,6 @@ def vote_metrics(
         "labelled": sum(reward is not None for reward in rewards) / len(rewards),
         "no_answer": sum(a.key is None and not a.unreadable for a in answers) / len(answers),
         "unreadable": sum(a.unreadable for a in answers) / len(answers),
-        "undecided": float(WORKER.counts.timeouts + WORKER.counts.crashes),
+        "undecided": (sum(a.key is not None for a in answers) - sum(key is not None for key in everything))
+        / len(answers),
     }

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from selfrl.answers import merge_keys, vote
 from selfrl.answers.keys import KeyMode, ReadAnswer
 from selfrl.answers.voting import Ties
-from selfrl.rewards.ballots import Ballot, agreement, label_accuracy, read_ballots, vote_metrics, without_unreadable
+from selfrl.rewards.ballots import Ballot, agreement, label_accuracy, read_ballots, settled, vote_metrics
 from selfrl.rewards.groups import Metrics, consecutive_groups, over_all_processes, prompt_id
 
 Voters = Literal["group", "teacher"]
@@ -166,12 +166,12 @@ class PromptGroupReward(_VotingReward):
         for rows in consecutive_groups(ballot.group for ballot in ballots):
             ((keys, voters),) = self._elect([ballots[i] for i in rows])
             label = self.rule.label(voters)
-            rewards += self.group_rewards(keys, label)
+            rewards += settled(self.group_rewards(keys, label), [ballots[i].answer for i in rows], keys)
             groups.append(keys)
             labels.append((label, ballots[rows[0]].gold))
         answers = [ballot.answer for ballot in ballots]
         metrics = vote_metrics(groups, rewards, answers) | label_accuracy(labels) | self.group_metrics(groups)
-        return without_unreadable(rewards, answers), metrics
+        return rewards, metrics
 
 
 class MajorityVoteReward(PromptGroupReward):
@@ -182,8 +182,8 @@ class MajorityVoteReward(PromptGroupReward):
     not decide. Groups are runs of equal prompts, over all processes.
 
     Abstains (None): the whole group if it has no label (nobody answers, a tie under "abstain", `min_votes`,
-    `min_margin`) or agrees beyond `max_agreement`; a completion whose answer is unsafe to read. A completion
-    without an answer gets 0.
+    `min_margin`) or agrees beyond `max_agreement`; a completion whose answer is unsafe to read, or could not be
+    compared with the others in time. A completion without an answer gets 0.
 
     With `voters="teacher"`, y* is the majority of a slowly moving teacher's completions: Co-rewarding II (2508.00410).
     This needs selfrl's trainers with `teacher=TeacherConfig()`.
@@ -230,7 +230,7 @@ class ContrastiveAgreementReward(_VotingReward):
     This needs selfrl's trainers with `teacher=TeacherConfig()`.
 
     Abstains (None): a view whose opposite has no label, or that itself agrees beyond `max_agreement`; a completion
-    whose answer is unsafe to read. A completion without an answer gets 0.
+    whose answer is unsafe to read, or could not be compared in time. A completion without an answer gets 0.
 
     Raises:
         ValueError: without the columns, for a view other than 0 or 1, for a pair with one view in the batch, or
@@ -294,7 +294,8 @@ class ContrastiveAgreementReward(_VotingReward):
             labels = [self.rule.label(voters) for _, voters in views]
             for members, (own, _), opposite in ((first, views[0], labels[1]), (second, views[1], labels[0])):
                 label = None if self.rule.gated(own) else opposite
-                for i, reward in zip(members, majority_rewards(own, label), strict=True):
+                given = settled(majority_rewards(own, label), [ballots[i].answer for i in members], own)
+                for i, reward in zip(members, given, strict=True):
                     rewards[i] = reward
                 groups.append(own)
                 used.append((opposite, ballots[members[0]].gold))
@@ -304,7 +305,7 @@ class ContrastiveAgreementReward(_VotingReward):
         metrics = vote_metrics(groups, rewards, answers) | label_accuracy(used)
         if agreed:
             metrics["cross_view_agreement"] = sum(agreed) / len(agreed)
-        return without_unreadable(rewards, answers), metrics
+        return rewards, metrics
 
 
 def _checked(voters: Voters) -> Voters:

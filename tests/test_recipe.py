@@ -106,22 +106,39 @@ def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
         parse_recipe([])
 
 
+# lr, beta, G, completions a step (prompts x views x G)
+PUBLISHED = {
+    "co_rewarding_i": (3e-6, 0.005, 8, 128 * 2 * 8),
+    "co_rewarding_ii": (3e-6, 0.001, 8, 128 * 8),
+    "co_rewarding_iii": (3e-6, 0.001, 8, 128 * 2 * 8),
+    "intuitor": (3e-6, 0.005, 7, 128 * 7),
+    "rent": (1e-6, 0.001, 5, 64 * 5),
+}
+
+
 @pytest.mark.parametrize("path", GPU_RECIPES, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_published_recipes_build_every_configuration(path: Path) -> None:
     plan = parse_recipe([str(path), "--dry_run"])
     config = plan.config
-    published = (
-        config.learning_rate,
-        config.beta,
-        config.num_generations,
-        config.epsilon,
-        config.temperature,
-    )
-    assert published == (3e-6, 0.005, 8, 0.2, 1.0)
+    assert (config.learning_rate, config.beta, config.num_generations, config.generation_batch_size) == PUBLISHED[
+        str(plan.recipe.preset)
+    ]
+    assert (config.epsilon, config.temperature, config.loss_type) == (0.2, 1.0, "grpo")
     assert (config.max_completion_length, plan.recipe.max_prompt_tokens) == (3072, 512)
-    assert config.generation_batch_size == 128 * 2 * 8  # 128 pairs, two views, G = 8
-    assert (config.lr_scheduler_type, config.warmup_steps, config.loss_type) == ("cosine", 0.1, "grpo")
+    assert plan.recipe.preset == "rent" or (config.lr_scheduler_type, config.warmup_steps) == ("cosine", 0.1)
+    assert (plan.teacher is not None) == (plan.recipe.preset in ("co_rewarding_ii", "co_rewarding_iii"))
     assert config.use_vllm
+
+
+def test_a_teacher_comes_with_a_reward_that_listens_or_by_itself(recipe: Path) -> None:
+    assert parse_recipe([str(recipe)]).teacher is None
+    assert parse_recipe([str(recipe), "--teacher", "true"]).teacher is not None
+    listening = '{"MajorityVoteReward": {"voters": "teacher"}}'
+    plan = parse_recipe([str(recipe), "--rewards", listening, "--teacher_weight_start", "0.5"])
+    assert plan.teacher is not None
+    assert plan.teacher.teacher_weight_start == 0.5
+    with pytest.raises(ValueError, match="did you mean `teacher_weight_start`"):
+        parse_recipe([str(recipe), "--teacher_weigth_start", "0.5"])
 
 
 def test_presets_state_the_papers_counts() -> None:

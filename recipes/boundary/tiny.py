@@ -42,7 +42,7 @@ def make_start(folder: Path, steps: int, seed: int) -> None:
     """Stage 1."""
     model, tokenizer = extended_model()
     rng = random.Random(seed)
-    finetune(model, tokenizer, lambda: hesitant_example(rng), steps, batch_size=64, lr=5e-4)
+    finetune(model, tokenizer, lambda: hesitant_example(rng), steps, batch_size=64, lr=2e-3)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/boundary"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sft_steps", type=int, default=250)
+    parser.add_argument("--sft_steps", type=int, default=300)
     parser.add_argument("--max_steps", type=int, default=80)
     args = parser.parse_args()
     start, data = args.out / "start", args.out / "questions.jsonl"

@@ -13,8 +13,8 @@ def merge_keys(keys: Sequence[str | None], *, budget_s: float = 1.0) -> list[str
     r"""Replace each key by the first key of the group that is mathematically equal to it.
 
     Different numbers, words, and lists of them are unequal by their spelling, so a group of those costs nothing.
-    The rest is read once a key and compared in a child process. A key that could not be decided within the budget,
-    or that stalls the parser, stays as it is.
+    The rest is read once a key and compared in a child process. An expression that could not be decided within the
+    budget, or that stalls the parser, becomes None: what it equals is not known, so it neither votes nor loses.
 
     Args:
         keys: canonical keys of a group, None where there is no answer.
@@ -28,8 +28,12 @@ def merge_keys(keys: Sequence[str | None], *, budget_s: float = 1.0) -> list[str
     if len(distinct) < 2 or all(is_exact_key(key) for key in distinct):
         return list(keys)
     labels = WORKER.cluster(distinct, budget_s)
-    leader = {key: distinct[label] for key, label in zip(distinct, labels, strict=True) if label >= 0}
-    return [None if key is None else leader.get(key, key) for key in keys]
+    leader: dict[str | None, str | None] = {
+        # a number that was not reached still differs from every other number
+        key: distinct[label] if label >= 0 else (key if is_exact_key(key) else None)
+        for key, label in zip(distinct, labels, strict=True)
+    }
+    return [leader.get(key, key) for key in keys]
 
 
 def equivalent(a: str, b: str) -> bool | None:

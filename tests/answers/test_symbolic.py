@@ -129,7 +129,7 @@ def test_stalling_keys_leave_the_rest_of_the_group_its_budget() -> None:
     before = symbolic.WORKER.counts.timeouts
     keys = [r"\sqrt{8}", STALLS, r"2\sqrt{2}", STALLS.replace("99", "98"), "x+1", "1+x"]
     started = time.monotonic()
-    assert merge_keys(keys) == [r"\sqrt{8}", keys[1], r"\sqrt{8}", keys[3], "x+1", "x+1"]
+    assert merge_keys(keys) == [r"\sqrt{8}", None, r"\sqrt{8}", None, "x+1", "x+1"]
     assert time.monotonic() - started < 3
     assert symbolic.WORKER.counts.timeouts == before + 2
     assert equivalent(STALLS, "x+1") is None
@@ -140,7 +140,7 @@ def test_a_group_of_stalling_keys_ends_with_its_budget() -> None:
     keys = [STALLS.replace("99", str(i)) for i in range(30, 94)]
     merge_keys(["x+1", "1+x"])
     started = time.monotonic()
-    assert merge_keys(keys) == keys
+    assert merge_keys([*keys, "7", None]) == [None] * 64 + ["7", None]  # a number needs no parser
     assert time.monotonic() - started < 3
 
 

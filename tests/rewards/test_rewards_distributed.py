@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from selfrl.rewards import (
     AccuracyReward,
+    BoundaryReward,
     ContrastiveAgreementReward,
     FormatReward,
     MajorityVoteReward,
@@ -30,6 +32,9 @@ REWARDS = [
     AccuracyReward(),
     FormatReward(),
     RandomReward(seed=4),
+    MajorityVoteReward(voters="teacher"),
+    ContrastiveAgreementReward(voters="teacher"),
+    BoundaryReward(),
 ]
 
 
@@ -41,6 +46,11 @@ def batch() -> dict[str, list[Any]]:
         "pair_id": [i // (2 * G) for i in range(ROWS)],
         "view": [i // G % 2 for i in range(ROWS)],
         "answer": ["7"] * ROWS,
+        "teacher_completions": [[rf"\boxed{{{ANSWERS[(5 * i + 1) % 12]}}}"] for i in range(ROWS)],
+        "log_prob": [torch.tensor([-0.1 * (i % 7), -0.2]) for i in range(ROWS)],
+        "entropy": [torch.tensor([0.3, 0.1])] * ROWS,
+        "token_texts": [[f"It is {i % 3}.", " I am sure."] for i in range(ROWS)],
+        "vocab_size": [50] * ROWS,
     }
 
 

@@ -151,11 +151,11 @@ def test_logs_tell_what_the_vote_looked_like() -> None:
     MajorityVoteReward()(
         ["a"] * 4 + ["b"] * 4, completions, log_metric=scalars.__setitem__, log_extra=extras.__setitem__
     )
-    assert scalars.pop("MajorityVoteReward/undecided") >= 0
     assert scalars == {
+        "MajorityVoteReward/undecided": 0.0,
         "MajorityVoteReward/majority_ratio": pytest.approx((0.5 + 0.25) / 2),
         "MajorityVoteReward/concentration": pytest.approx(3 / 8),
-        "MajorityVoteReward/labelled": 1.0,
+        "MajorityVoteReward/labelled": pytest.approx(7 / 8),
         "MajorityVoteReward/no_answer": pytest.approx(1 / 8),
         "MajorityVoteReward/unreadable": pytest.approx(1 / 8),
     }
@@ -214,3 +214,51 @@ def test_a_view_column_may_be_of_floats() -> None:
 def test_a_part_without_text_is_passed_over() -> None:
     parts = [{"type": "image", "text": None}, {"type": "text", "text": r"\boxed{4}"}]
     assert MajorityVoteReward()(["p"], [[{"role": "assistant", "content": parts}]]) == [1.0]
+
+
+def test_what_cannot_be_compared_in_time_abstains_and_neither_votes_nor_wins() -> None:
+    stalls = r"\exp(\exp(\exp(\exp(99))))"
+    logged: dict[str, float] = {}
+    completions = texts([stalls, stalls, stalls, "4", "4", "5"])
+    rewards = MajorityVoteReward()(["p"] * 6, completions, log_metric=logged.__setitem__)
+    assert rewards == [None, None, None, 1.0, 1.0, 0.0]
+    assert logged["MajorityVoteReward/undecided"] == 0.5
+    assert logged["MajorityVoteReward/labelled"] == 0.5
+    crossed = ContrastiveAgreementReward()
+    views: dict[str, list[int]] = {"pair_id": [1] * 6, "view": [0] * 3 + [1] * 3}
+    assert crossed(["p"] * 3 + ["q"] * 3, texts(["4", stalls, "5", "4", "4", stalls]), **views) == [
+        *[1.0, None, 0.0],
+        *[1.0, 1.0, None],
+    ]
+
+
+def test_a_teacher_elects_the_label_and_its_answers_meet_the_groups_by_meaning() -> None:
+    teacher = [[rf"\boxed{{{a}}}"] for a in ("5", "1/2", "5", r"\sqrt{8}", r"2\sqrt{2}", "7")]
+    prompts = ["a"] * 3 + ["b"] * 3
+    completions = texts(["4", "4", "5", r"2\sqrt{2}", r"\sqrt{8}", "7"])
+    columns = {"teacher_completions": teacher, "answer": ["5"] * 3 + ["7"] * 3}
+    logged: dict[str, float] = {}
+    rewards = MajorityVoteReward(voters="teacher")(prompts, completions, log_metric=logged.__setitem__, **columns)
+    assert rewards == [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]
+    assert logged["MajorityVoteReward/label_accuracy"] == 0.5
+    assert MajorityVoteReward()(prompts, completions, **columns) == [1.0, 1.0, 0.0, 1.0, 1.0, 0.0]
+
+
+def test_the_teachers_labels_are_crossed_between_the_views() -> None:
+    teacher = [[rf"\boxed{{{a}}}"] for a in ("3", "3", "4", "4")]
+    reward = ContrastiveAgreementReward(voters="teacher")
+    rewards = reward(
+        ["p"] * 2 + ["q"] * 2,
+        texts(["3", "4", "3", "4"]),
+        pair_id=[0] * 4,
+        view=[0, 0, 1, 1],
+        teacher_completions=teacher,
+    )
+    assert rewards == [0.0, 1.0, 1.0, 0.0]
+
+
+def test_bad_voters_are_refused() -> None:
+    with pytest.raises(ValueError, match="`voters` is 'all'"):
+        MajorityVoteReward(voters="all")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`soft` rewards"):
+        MajorityVoteReward(soft=True, voters="teacher")
