@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/shopping"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sft_steps", type=int, default=400)
+    parser.add_argument("--sft_steps", type=int, default=300)
     parser.add_argument("--max_steps", type=int, default=60)
     args = parser.parse_args()
     start, data = args.out / "start", args.out / "sessions.jsonl"

@@ -42,6 +42,8 @@ class SignalColumns:
     model: Any
     use_vllm: bool
     use_transformers_continuous_batching: bool
+    is_deepspeed_enabled: bool
+    is_fsdp_enabled: bool
     temperature: float
     _tokenizer: Any
     num_iterations: int
@@ -85,13 +87,16 @@ class SignalColumns:
             output = super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
         completion_ids = output[0] if isinstance(output, tuple) else output
         steps = max(map(len, completion_ids))
-        if len(heard.states) != steps or len(heard.states[0]) != len(completion_ids):
+        # Sharded processes generate in step: one that is done runs on with the others.
+        sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
+        states = heard.states[:steps] if sharded else heard.states
+        if len(states) != steps or len(states[0]) != len(completion_ids):
             raise ValueError(
-                f"Generation ran {len(heard.states)} passes of {len(heard.states[0])} rows for {steps} tokens of "
+                f"Generation ran {len(states)} passes of {len(states[0])} rows for {steps} tokens of "
                 f"{len(completion_ids)} completions: signals need plain sampling, so take assisted decoding, beams or "
                 "a prefill chunk size out of generation_kwargs."
             )
-        rows = torch.stack(heard.states, 1)
+        rows = torch.stack(states, 1)
         self._hidden = [row[: len(ids)] for row, ids in zip(rows, completion_ids, strict=True)]
         return output
 

@@ -236,3 +236,43 @@ def test_a_checkpoint_without_a_teacher_is_refused(tmp_path: Path) -> None:
     trainer = GRPOTrainer(str(TINY_MODEL), MajorityVoteReward(), more, rows, teacher=FAST)
     with pytest.raises(ValueError, match="comes from a run without a teacher"):
         trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
+
+
+TWO_PROCESSES = """
+import json, sys
+from selfrl.data.pairs import expand_pairs
+from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.rewards import ContrastiveAgreementReward, SelfCertaintyReward
+from selfrl.trainers import GRPOConfig, GRPOTrainer, TeacherConfig
+
+trainer = GRPOTrainer(
+    str(TINY_MODEL),
+    [ContrastiveAgreementReward(voters="teacher"), SelfCertaintyReward()],
+    GRPOConfig(sys.argv[1], **json.loads(sys.argv[2])),
+    expand_pairs(tiny_problems("train", 16)),
+    teacher=TeacherConfig(teacher_weight_start=0.5, teacher_weight_end=0.1),
+)
+trainer.train()
+print("shadow", [float(tensor.double().sum()) for tensor in trainer.shadow.values()])
+"""
+
+
+@pytest.mark.slow
+def test_teachers_of_two_processes_stay_the_same(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(TWO_PROCESSES)
+    # groups of 3, three rows a process: view 0 on one, view 1 on the other
+    options = {**OPTIONS, "per_device_train_batch_size": 3, "num_generations": 3, "ddp_backend": "gloo"}
+    options["multi_objective_aggregation"] = "normalize_then_sum"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    done = subprocess.run(
+        [*launch, str(tmp_path), json.dumps(options)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    shadows = [line for line in done.stdout.splitlines() if line.startswith("shadow")]
+    assert len(shadows) == 2
+    assert shadows[0] == shadows[1]
