@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from selfrl.answers import answer_key
+from selfrl.answers import answer_key, canonical_key
+from selfrl.answers.extract import boxed
+from selfrl.answers.limits import MAX_ANSWER
 
 LEVELS = 5
 MAX_TEXT = 100_000
@@ -30,8 +33,15 @@ PHRASES: Mapping[str, int] = {
     "I am very confident": 4,
     "there is no doubt": 4,
 }
-_SENTENCE = re.compile(r"[^.!?\n]*(?:[.!?](?!\s|$)[^.!?\n]*)*[.!?]*")
+_SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n")
 _WORD = re.compile(r"\w+")
+_LIST_NUMBER = re.compile(r"\d{1,3}\.(?:\s{1,9}(?=\S)|$)")
+_TAG = re.compile(r"</?\w{1,20}>")
+_QUANTITY = re.compile(
+    r"[-$]{0,2}\d{1,30}(?:,\d{3}){0,9}(?:\.\d{1,30})?(?:/\d{1,30})?(?=[,;:]?\s(?:[A-Za-z]{2}|$)|[,;:]$)"
+)
+_CLAUSE_START = re.compile(r"(?:[^\w\s%)}\]]|\b(?:and|but|so|though|yet))\s{0,9}$", re.IGNORECASE)
+_BESIDE = 3  # words that a sentence of confidence may hold after its phrase: "I am sure of this."
 
 
 class Step(NamedTuple):
@@ -43,55 +53,111 @@ class Step(NamedTuple):
 
 
 def split_steps(text: str, phrases: Mapping[str, int] = PHRASES) -> list[Step]:
-    """A completion's sentences as steps.
+    r"""A completion's sentences as steps, without the phrases that say how sure they are.
 
-    A sentence ends at `.`, `!` or `?` before a blank, or at the line's end. One that is a phrase, with at most three
-    words beside it, is no step: it gives the step before it its level. A longer one gives it to itself. The last phrase
-    counts. Only the first 100,000 characters are read.
+    A sentence ends at `.`, `!` or `?` before a blank, or at the line's end. A phrase counts at the start of a clause:
+    "41, but I am sure" expresses certainty, "I doubt I am sure" does not. It gives its level to what stands before it
+    in its sentence, else to the step before, else, with more than three words behind it, to those. The last phrase
+    counts; "I'm" is "I am".
 
-    >>> text = "34 + 7 = 41. I am sure. So the answer is 41, I think so."
+    No steps are: an answer in a box on its own, which repeats the last step; headings, `#### 41` among them; tags on
+    their own; signs without a letter or digit. Only the first 100,000 characters are read.
+
+    >>> text = r"34 + 7 = 41. I'm sure. So the answer is 41, I think so. \boxed{41}"
     >>> [(text[s.start:s.end], s.level) for s in split_steps(text)]
-    [('34 + 7 = 41.', 4), ('So the answer is 41, I think so.', 2)]
+    [('34 + 7 = 41.', 4), ('So the answer is 41', 2)]
     """
     pattern, levels = _pattern(tuple(phrases.items()))
+    text = text[:MAX_TEXT]
     steps: list[Step] = []
-    for match in _SENTENCE.finditer(text[:MAX_TEXT]):
-        sentence = match.group()
-        words = len(_WORD.findall(sentence))
-        if words == 0:
-            continue
-        start = match.start() + len(sentence) - len(sentence.lstrip())
-        found = pattern.findall(sentence.lower())
-        level = levels[found[-1]] if found else None
-        if found and words - sum(len(_WORD.findall(phrase)) for phrase in found) <= 3:
-            if steps:
-                steps[-1] = steps[-1]._replace(level=level)
-        else:
-            steps.append(Step(start, match.start() + len(sentence.rstrip()), level))
+    for start, end in _sentences(text):
+        level, clauses = None, []
+        for match in pattern.finditer(text, start, end):
+            clause = _CLAUSE_START.search(text, max(start, match.start() - 20), match.start())
+            if clause or match.start() == start:
+                level = levels[_plain(match[0])]
+                clauses.append((clause.start() if clause else start, match.end()))
+        if clauses:
+            states = _WORD.search(text, start, clauses[0][0]) is not None
+            behind = len(_WORD.findall(text, clauses[-1][1], end))
+            if states and behind <= _BESIDE:
+                end = clauses[0][0]
+            elif not states and behind > _BESIDE:
+                start = clauses[-1][1]
+            elif not states:
+                if steps:
+                    steps[-1] = steps[-1]._replace(level=level)
+                continue
+        sentence = text[start:end]
+        if _is_step(sentence.strip()):
+            start += len(sentence) - len(sentence.lstrip())
+            steps.append(Step(start, start + len(sentence.strip()), level))
     return steps
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Where sentences start and end, a list's number belonging to what follows it."""
+    start = 0
+    for match in [*_SENTENCE_END.finditer(text), None]:
+        end = match.end() if match else len(text)
+        sentence = text[start:end]
+        if match and match[0] == "." and _LIST_NUMBER.fullmatch(sentence.lstrip()):
+            continue
+        if sentence.strip():
+            yield start + len(sentence) - len(sentence.lstrip()), end
+        start = end
+
+
+def _is_step(sentence: str) -> bool:
+    words = _WORD.findall(sentence)
+    if not words or sentence.startswith("#") or _TAG.fullmatch(sentence):
+        return False
+    box = boxed(sentence)
+    return box is None or not {*_WORD.findall(" ".join(sentence.rsplit(box, 1)))} <= {"boxed", "fbox"}
 
 
 @functools.lru_cache(maxsize=8)
 def _pattern(phrases: tuple[tuple[str, int], ...]) -> tuple[re.Pattern[str], dict[str, int]]:
-    levels = {phrase.lower(): level for phrase, level in phrases}
+    levels = {_plain(phrase): level for phrase, level in phrases}
     longest_first = sorted(levels, key=len, reverse=True)
-    return re.compile(r"\b(?:" + "|".join(map(re.escape, longest_first)) + r")\b"), levels
+    words = "|".join(map(re.escape, longest_first)).replace(r"i\ am\ ", r"i(?:\ a|['’])m\ ")
+    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE), levels
+
+
+def _plain(phrase: str) -> str:
+    return phrase.strip().lower().replace("’", "'").replace("i'm ", "i am ")
 
 
 def step_key(text: str) -> str:
-    """What a step says, for comparison: the key of its answer or last number, else its words.
+    """What a step says, for comparison: the key of the answer it states, else of what follows its last "=" (a number
+    without the words behind it), else of its last number, else its words.
 
-    >>> step_key("34 + 7 = 41."), step_key("It is a Cat!")
-    ('41', 'it is a cat')
+    >>> step_key("She sold 48/2 = 24 clips in May."), step_key("So 7"), step_key("It is a Cat!")
+    ('24', '7', 'it is a cat')
+    >>> step_key("y = 2x + 3."), step_key("y = 5x + 3.")
+    ('2x+3', '5x+3')
     """
-    return answer_key(text, last_number=True) or " ".join(_WORD.findall(text.lower()))
+    number = _LIST_NUMBER.match(text)
+    text = text[number.end() :] if number and number.end() < len(text) else text
+    key = answer_key(text)
+    if key is None and "=" in text:
+        result = text[-MAX_ANSWER:].rpartition("=")[2].strip().rstrip(".,;:!?*$")
+        result = result.removesuffix(r"\)").removesuffix(r"\]").strip()
+        quantity = _QUANTITY.match(result)
+        key = canonical_key(quantity[0] if quantity else result)
+    elif key is None:
+        key = answer_key(text, last_number=True)
+    return key or " ".join(_WORD.findall(text.lower()))
 
 
-def agreed_steps(chains: Sequence[Sequence[str]]) -> set[str]:
-    """Step keys that more than half of a group's chains hold; chains without a step do not count.
+def agreed_steps(chains: Sequence[Sequence[str]]) -> list[str]:
+    """Step keys that more than half of a group's chains hold, as often as more than half of them do.
 
-    >>> sorted(agreed_steps([["41", "30"], ["41", "31"], ["41"], []]))
-    ['41']
+    Chains without a step do not count.
+
+    >>> agreed_steps([["41", "30", "41"], ["41", "31", "41"], ["41"], []])
+    ['41', '41']
     """
-    speaking = [set(chain) for chain in chains if chain]
-    return {key for key in set().union(*speaking) if sum(key in chain for chain in speaking) > len(speaking) / 2}
+    speaking = [Counter(chain) for chain in chains if chain]
+    held = Counter((key, i) for chain in speaking for key, count in chain.items() for i in range(count))
+    return [key for (key, _), count in held.items() if 2 * count > len(speaking)]
