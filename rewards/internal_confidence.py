@@ -35,13 +35,19 @@ def token_sar_certainty(log_prob: torch.Tensor, relevance: Sequence[float]) -> f
         log_prob: of a step's tokens (T,).
         relevance: their weights (T,), at least 0; all count alike if all are 0.
 
+    Raises:
+        ValueError: for weights that are not one a token, or negative.
+
     >>> round(token_sar_certainty(torch.tensor([-5.0, -1.0]), [0.0, 2.0]), 4)
     0.3679
     """
     weights = torch.tensor(relevance, dtype=torch.float64)
+    if weights.shape != log_prob.shape or not bool((weights >= 0).all()):
+        raise ValueError(f"`relevance` gave {relevance!r:.200} for {len(log_prob)} tokens: give each a number from 0.")
     if weights.sum() == 0:
         weights = torch.ones_like(weights)
-    return math.exp(((weights * log_prob.double()).sum() / weights.sum()).item())
+    counts = weights > 0  # 0 · log 0 is no number
+    return math.exp(((weights * log_prob.double())[counts].sum() / weights.sum()).item())
 
 
 def word_relevance(texts: Sequence[str]) -> list[float]:
@@ -53,14 +59,15 @@ def word_relevance(texts: Sequence[str]) -> list[float]:
     return [float(any(map(str.isalnum, text))) for text in texts]
 
 
-def weighted_confidence(parts: Sequence[float | None], weights: Sequence[float]) -> float:
-    """U = Σ w_i part_i / Σ w_i over the parts that are there, each in 0..1.
+def weighted_confidence(parts: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """U = Σ w_i part_i / Σ w_i over the parts that are there, each in 0..1; None if a part that counts is no number.
 
     >>> weighted_confidence([1.0, 0.5, None], [1.0, 3.0, 5.0])
     0.625
     """
     there = [(part, weight) for part, weight in zip(parts, weights, strict=True) if part is not None]
-    return sum(part * weight for part, weight in there) / sum(weight for _, weight in there)
+    mean = sum(part * weight for part, weight in there if weight) / sum(weight for _, weight in there)
+    return mean if math.isfinite(mean) else None
 
 
 def level_of(confidence: float) -> int:

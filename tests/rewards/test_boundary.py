@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from selfrl.rewards import BoundaryReward
 from selfrl.rewards.boundary import calibration_reward, expected_calibration_error, matches
-from selfrl.rewards.internal_confidence import level_of, token_sar_certainty, weighted_confidence
+from selfrl.rewards.internal_confidence import (
+    entropy_certainty,
+    length_normalised_probability,
+    level_of,
+    token_sar_certainty,
+    weighted_confidence,
+)
 from selfrl.rewards.reasoning_steps import PHRASES, agreed_steps, split_steps, step_key
 
 
@@ -27,12 +33,57 @@ def test_each_sentence_is_a_step_and_a_phrase_gives_it_its_level() -> None:
         ("First 2.5 + 1 = 3.5.", 1),
         ("Then 3.5 * 2 = 7!", 4),
         ("So 7", None),
-        ("I am guessing that it is a cat.", 0),
+        ("that it is a cat.", 0),
     ]
     assert steps("I am sure. I AM SURE") == []  # nothing to be sure of
     assert steps("a. I am sure. I am guessing.") == [("a.", 0)]  # the last word counts
     assert [level for _, level in steps("x. I am very confident.")] == [4]  # not "I am confident"
+    assert [level for _, level in steps("x. I’m sure. y. i'm sure")] == [4, 4]
     assert set(PHRASES.values()) == set(range(5))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It is 41, I am sure.", [("It is 41", 4)]),
+        ("It is 41 and I am sure of it.", [("It is 41", 4)]),
+        ("It is 41 (I am guessing).", [("It is 41", 0)]),
+        ("It is 41. I doubt I am sure.", [("It is 41.", None), ("I doubt I am sure.", None)]),
+        ("The cat, I am sure, sits on the mat today.", [("The cat, I am sure, sits on the mat today.", 4)]),
+        ("1. Add: 41. I am sure.\n2. So 41.", [("1. Add: 41.", 4), ("2. So 41.", None)]),
+        ("4. I am sure.", [("4", 4)]),
+        ("41. I am sure. \\boxed{41}", [("41", 4)]),
+        ("**\\boxed{41}**\n#### 41\n## Step 2\n<think>\n---", []),
+        ("So \\boxed{41}. I am sure.", [("So \\boxed{41}.", 4)]),
+    ],
+)
+def test_what_is_a_step_and_what_is_its_confidence(text: str, expected: list[tuple[str, int | None]]) -> None:
+    assert steps(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("step", "key"),
+    [
+        ("y = 2x + 3.", "2x+3"),
+        (r"\( x = 5\sqrt{3} \).", r"5\sqrt{3}"),
+        ("48/2 = 24, as in step 1.", "24"),
+        ("He has 2 + 3 = 5 apples in 4 bags.", "5"),
+        ("It costs 2 * 9 = $1,234.50 in all.", "2469/2"),
+        ("Points = (1, 2)", "(1,2)"),
+        (r"So the sum 3 + 4 = 7 gives \boxed{8}.", "8"),
+        ("2. Add them: 30 + 25 = 55.", "55"),
+        ("2. The Pool looks muddy", "the pool looks muddy"),
+        ("2.", "2"),
+        ("x = 9^{9^{9^9}}", "x 9 9 9 9"),
+    ],
+)
+def test_the_key_of_a_step(step: str, key: str) -> None:
+    assert step_key(step) == key
+
+
+def test_the_confidence_is_no_part_of_what_a_step_says() -> None:
+    sure, unsure = ("The pool looks muddy, I am sure.", "The pool looks muddy, but I am guessing.")
+    assert step_key(steps(sure)[0][0]) == step_key(steps(unsure)[0][0])
 
 
 @given(st.text(max_size=300))
@@ -44,17 +95,45 @@ def test_steps_lie_in_order_within_any_text(text: str) -> None:
         assert step_key(text[step.start : step.end])
 
 
-@pytest.mark.parametrize("text", ["." * 200_000, "a." * 100_000, "I am sure" * 30_000, "! a" * 60_000, "\n" * 200_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "." * 200_000,
+        "a." * 100_000,
+        "I am sure" * 30_000,
+        "I am sure " * 30_000,
+        ", I am sure" * 30_000,
+        "! a" * 60_000,
+        "1. " * 60_000,
+        "a\n" * 100_000,
+        "\n" * 200_000,
+        "\\boxed{" * 20_000,
+        "= 1" + ",111" * 30_000,
+        "=" + " " * 100_000,
+    ],
+)
 def test_hostile_texts_take_no_time(text: str) -> None:
     started = time.perf_counter()
-    split_steps(text)
+    for step in split_steps(text):
+        step_key(text[step.start : step.end])
     assert time.perf_counter() - started < 2
 
 
+def test_a_stutter_of_many_steps_takes_no_time() -> None:
+    texts = ["a.", "\n"] * 4000
+    zeros = torch.zeros(len(texts))
+    started = time.perf_counter()
+    columns = {"log_prob": [zeros], "entropy": [zeros], "token_texts": [texts], "vocab_size": [50]}
+    assert BoundaryReward()(["a"], [""], **columns) != [None]
+    assert time.perf_counter() - started < 3
+
+
 def test_the_agreed_chain_is_what_more_than_half_say() -> None:
-    assert agreed_steps([["1", "2"], ["1", "3"], ["2", "1"], ["4"]]) == {"1"}  # 2 of 4 is no majority
-    assert agreed_steps([["1", "1"], ["2"], ["3"]]) == set()  # said twice by one is said by one
-    assert agreed_steps([]) == set()
+    assert agreed_steps([["1", "2"], ["1", "3"], ["2", "1"], ["4"]]) == ["1"]  # 2 of 4 is no majority
+    assert agreed_steps([["1", "1"], ["2"], ["3"]]) == []  # said twice by one is said by one
+    assert agreed_steps([["1", "1"], ["1"], ["1", "1"]]) == ["1", "1"]
+    assert agreed_steps([["1"], [], []]) == ["1"]
+    assert agreed_steps([]) == []
 
 
 def test_repeating_a_right_step_does_not_pay() -> None:
@@ -133,6 +212,40 @@ def test_without_a_reference_the_group_agrees_on_the_chain() -> None:
     assert reward(prompts, [""] * 6, **flat(6, token_texts=texts)) == [1.0, 1.0, 0.5, 0.5, 1.0, 1.0]
 
 
+@pytest.mark.parametrize("reference", [None, "1 + 1 = 2. 2 + 2 = 4."])
+def test_it_does_not_pay_to_stop_before_a_hard_step(reference: str | None) -> None:
+    reward = BoundaryReward(1, 1, 0)
+    columns = flat(4, token_texts=[TEXTS, TEXTS, TEXTS, TEXTS[:5]])
+    columns["log_prob"] = columns["entropy"] = [torch.zeros(len(texts)) for texts in columns["token_texts"]]
+    whole, *_, stopped = reward(["a"] * 4, [""] * 4, **columns, reference_steps=[reference] * 4)
+    assert whole == 1 + 0.5  # the second, right step is guessed
+    assert stopped == 0.5 + 0.5
+
+
+def test_a_result_said_again_is_right_again() -> None:
+    again = [*TEXTS[:-1], " So it is 4.", " I am sure."]
+    zeros = [torch.zeros(len(again))] * 3
+    columns = flat(3, token_texts=[again] * 3, log_prob=zeros, entropy=zeros)
+    assert BoundaryReward(1, 0, 0)(["a"] * 3, [""] * 3, **columns) == [1.0] * 3
+
+
+def test_references_are_lists_or_text_and_may_lack() -> None:
+    reward = BoundaryReward(1, 0, 0)
+    given: list[Any] = [["2", "5"], "1 + 1 = 2. 2 + 2 = 5.", None, float("nan"), []]
+    assert reward(list("abcde"), [""] * 5, **flat(5), reference_steps=given) == [0.5, 0.5, 1.0, 1.0, 1.0]
+    for bad in (7, [7]):
+        with pytest.raises(ValueError, match=r"Row 1 of the batch has .*7.* in the column 'reference_steps'"):
+            reward(["a"] * 2, [""] * 2, **flat(2), reference_steps=["2", bad])
+
+
+@pytest.mark.parametrize("name", ["log_prob", "entropy"])
+def test_a_signal_that_is_no_number_abstains(name: str) -> None:
+    broken = torch.full((len(TEXTS),), math.nan)
+    assert BoundaryReward()(["a"], [""], **flat(1, **{name: [broken]})) == [None]
+    impossible = torch.full((len(TEXTS),), -math.inf)
+    assert BoundaryReward()(["a"], [""], **flat(1, log_prob=[impossible])) != [None]  # probability 0
+
+
 def test_what_abstains_and_what_is_nothing() -> None:
     unscored = [None, torch.zeros(len(TEXTS))]
     reward = BoundaryReward()
@@ -150,23 +263,81 @@ def no_image(image: Any, text: str) -> float:
     return 0.0
 
 
+def one_step(rows: int) -> dict[str, Any]:
+    zeros = [torch.zeros(5)] * rows
+    return flat(rows, token_texts=[TEXTS[:5]] * rows, log_prob=zeros, entropy=zeros)
+
+
 def test_an_image_score_counts_only_with_an_image() -> None:
     reward = BoundaryReward(0, 0, 1, weights=(1, 0, 0, 1), image_score=no_image)
-    (sure,) = reward(["a"], [""], **flat(1))
-    (unsure,) = reward(["a"], [""], **flat(1), image=["pixels"])
-    assert sure == pytest.approx(1 - (0 + 1) / 2)  # internal 1 and 1, expressed 1 and 0
-    assert unsure == pytest.approx(1 - (0.5 + 0.5) / 2)  # internal ½, level 2
+    assert reward(["a"], [""], **one_step(1)) == [1.0]  # expressed 1, internal 1
+    assert reward(["a"], [""], **one_step(1), image=["pixels"]) == [0.5]  # internal ½, level 2
+    assert reward(["a"] * 2, [""] * 2, **one_step(2), images=[["pixels"], []], image=[None] * 2) == [0.5, 1.0]
+    assert BoundaryReward(0, 0, 1)(["a"], [""], **one_step(1), image=["pixels"]) == [1.0]
+
+
+def test_an_image_score_may_be_a_column() -> None:
+    reward = BoundaryReward(0, 0, 1, weights=(1, 0, 0, 1), image_score="clip")
+    assert reward.columns == ("clip",)
+    scores = [None, math.nan, 1.0, 7, 0.5, 0.0, -7]
+    assert reward(["a"] * 7, [""] * 7, **one_step(7), clip=scores) == [1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.5]
+    with pytest.raises(ValueError, match="Row 0 of the batch has the image score 'high'"):
+        reward(["a"], [""], **one_step(1), clip=["high"])
+    with pytest.raises(ValueError, match="needs the column 'clip'"):
+        reward(["a"], [""], **one_step(1))
+
+
+def test_a_step_owns_every_token_that_touches_it_and_no_other() -> None:
+    texts = ["1 + 1 = 2.", "\n", "2 + 2", " = 4", ".", " I am sure.", ""]
+    log_prob = torch.tensor([0.0, -50.0, 0.0, 0.0, 0.0, -50.0, -50.0])
+    chain = BoundaryReward(weights=(1, 0, 0, 0)).chain(log_prob, torch.zeros(7), texts, 50)
+    assert chain.internal == (4, 4)
+    for token, internal in ((0, (0, 4)), (2, (4, 0)), (3, (4, 0)), (4, (4, 0))):
+        doubted = torch.zeros(7).index_fill(0, torch.tensor(token), -50.0)
+        assert BoundaryReward(weights=(1, 0, 0, 0)).chain(doubted, torch.zeros(7), texts, 50).internal == internal
+
+
+@given(st.lists(st.floats(0.001, 1.0), min_size=1, max_size=9), st.integers(2, 100_000))
+def test_the_parts_of_internal_confidence_against_their_formulas(probabilities: list[float], size: int) -> None:
+    log_prob = torch.tensor(probabilities, dtype=torch.float64).log()
+    n = len(probabilities)
+    assert length_normalised_probability(log_prob) == pytest.approx(math.prod(probabilities) ** (1 / n))
+    entropy = [p * math.log(size) for p in probabilities]  # between certainty and a uniform distribution
+    expected = 1 - sum(h / math.log(size) for h in entropy) / n
+    assert entropy_certainty(torch.tensor(entropy, dtype=torch.float64), size) == pytest.approx(expected, abs=1e-9)
+    relevance = [float(i) for i in range(n)]
+    shares = [r / sum(relevance) for r in relevance] if n > 1 else [1.0]
+    expected = math.prod(p**share for p, share in zip(probabilities, shares, strict=True))
+    assert token_sar_certainty(log_prob, relevance) == pytest.approx(expected)
 
 
 def test_internal_confidence_rises_with_each_part() -> None:
     assert weighted_confidence([0.2, 0.4, None, None], [1, 1, 7, 7]) == pytest.approx(0.3)
     assert token_sar_certainty(torch.tensor([-1.0, -9.0]), [1, 0]) == pytest.approx(math.exp(-1))
     assert token_sar_certainty(torch.tensor([-1.0, -3.0]), [0, 0]) == pytest.approx(math.exp(-2))
+    assert token_sar_certainty(torch.tensor([-math.inf, -1.0]), [0, 1]) == pytest.approx(math.exp(-1))
+    assert weighted_confidence([0.5, math.nan], [1, 0]) == 0.5
+    assert weighted_confidence([0.5, math.nan], [1, 1]) is None
+    for bad in ([1.0], [1.0, -1.0], [1.0, math.nan]):
+        with pytest.raises(ValueError, match="`relevance` gave"):
+            token_sar_certainty(torch.tensor([-1.0, -3.0]), bad)
     assert [level_of(u / 10) for u in range(11)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4]
 
 
 @pytest.mark.parametrize(
-    "bad", [{"weights": (1, 1, 1)}, {"weights": (0, 0, 0, 1)}, {"phrases": {}}, {"phrases": {"so": 5}}], ids=str
+    "bad",
+    [
+        {"weights": (1, 1, 1)},
+        {"weights": (0, 0, 0, 1)},
+        {"weights": (math.nan, 1, 1, 1)},
+        {"phrases": {}},
+        {"phrases": {"so": 5}},
+        {"phrases": {" ": 1}},
+        {"alpha": -1.0},
+        {"alpha": math.nan},
+        {"alpha": 0.0, "beta": 0.0, "gamma": 0.0},
+    ],
+    ids=str,
 )
 def test_bad_options_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
