@@ -197,10 +197,8 @@ class BoundaryReward:
         """One reward a completion, in order."""
         given = handed(self, columns)
         images = self._images(columns, len(completions))
-        chains = [
-            self.chain(*signals, image)
-            for *signals, image in zip(*(given[name] for name in self.signals), images, strict=True)
-        ]
+        rows = zip(*(given[name] for name in self.signals), images, strict=True)
+        chains = [self.chain(*row) for row in rows]
         references = [
             reference_keys(value, row) for row, value in enumerate(reference_steps or [None] * len(completions))
         ]
