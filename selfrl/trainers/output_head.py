@@ -35,16 +35,18 @@ class OutputHead:
     def of(cls, model: Any) -> OutputHead:
         """The head of a causal or vision-language model of transformers, tied or not."""
         layer, config = model.get_output_embeddings(), model.config.get_text_config()
-        weight, bias = (
-            part.full_tensor() if isinstance(part, DTensor) else part
-            for part in (layer.weight, getattr(layer, "bias", None))
-        )
+        weight, bias = _whole(layer.weight), getattr(layer, "bias", None)
+        bias = None if bias is None else _whole(bias)
         return cls(weight, bias, getattr(config, "final_logit_softcapping", None), _logit_scale(config))
 
     @property
     def vocab_size(self) -> int:
         """Entries of the distribution, V."""
         return len(self.weight)
+
+
+def _whole(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def _logit_scale(config: Any) -> float:
