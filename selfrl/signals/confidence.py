@@ -15,7 +15,7 @@ NAMES: tuple[TokenSignal, ...] = get_args(TokenSignal)
 
 # Tokens x vocabulary entries in one tile. On a CPU a tile stays in the cache for all passes over it; a GPU needs
 # larger ones to be busy.
-_CPU_TILE = (512, 2048)
+_CPU_TILE = (1024, 2048)
 _GPU_TILE = (4096, 16384)
 _BLOCK = 128  # maxima are taken of blocks first: the two largest values then cost one pass
 _DIFFERENTIABLE_CHUNK = 32768
