@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,6 +21,7 @@ from selfrl.rewards.internal_confidence import (
 )
 from selfrl.rewards.reasoning_steps import LEVELS, PHRASES, agreed_steps, split_steps, step_key
 from selfrl.rewards.signals import handed
+from selfrl.rewards.spans import token_ends, touching
 
 
 class Chain(NamedTuple):
@@ -225,10 +224,11 @@ class BoundaryReward:
         if log_prob is None or entropy is None:
             return Chain(keys, expressed, None)
         internal = []
-        ends = list(itertools.accumulate(map(len, texts)))
+        ends = token_ends(texts)
         for step in steps:
-            # every token that touches the step
-            span = slice(bisect.bisect_right(ends, step.start), bisect.bisect_left(ends, step.end) + 1)
+            tokens = touching(ends, (step.start, step.end))
+            assert tokens is not None  # a step has a word
+            span = slice(*tokens)
             score = None
             if image is not None:
                 score = self.image_score(image, text[step.start : step.end]) if callable(self.image_score) else image

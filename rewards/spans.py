@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Sequence
 from typing import Literal
@@ -55,8 +56,17 @@ def overlapping(texts: Sequence[str], characters: tuple[int, int]) -> tuple[int,
     >>> overlapping(["ab", "", "cd", "e"], (1, 3))
     (0, 3)
     """
-    ends = list(itertools.accumulate(map(len, texts)))
-    touched = [
-        i for i, end in enumerate(ends) if texts[i] and end > characters[0] and end - len(texts[i]) < characters[1]
-    ]
-    return (touched[0], touched[-1] + 1) if touched else None
+    return touching(token_ends(texts), characters)
+
+
+def token_ends(texts: Sequence[str]) -> list[int]:
+    """Where each token ends in the concatenation, (T,)."""
+    return list(itertools.accumulate(map(len, texts)))
+
+
+def touching(ends: Sequence[int], characters: tuple[int, int]) -> tuple[int, int] | None:
+    """[`overlapping`] for several runs of one text, by its [`token_ends`]."""
+    if characters[0] >= characters[1]:
+        return None
+    first, last = bisect.bisect_right(ends, characters[0]), bisect.bisect_left(ends, characters[1])
+    return (first, min(last + 1, len(ends))) if first < len(ends) else None

@@ -24,11 +24,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from rich.console import Console
 
 from selfrl.comparison_report import write_report
-from selfrl.recipe import find_recipe, read_recipe_file
+from selfrl.data.tiny import tiny_problems
+from selfrl.monitor.heldout import HeldOutAccuracy
+from selfrl.monitor.labels import LabelWatch
+from selfrl.monitor.metrics import read_metrics
+from selfrl.monitor.progress import ProgressLines
+from selfrl.recipe import find_recipe, parse_recipe, read_recipe_file
+from selfrl.training import build_trainer
 
 OWN_KEYS = ("arms", "seeds", "probe")
 
@@ -136,16 +143,6 @@ def _run_all(comparison: Comparison, missing: dict[tuple[str, int], Path], jobs:
 
 def run_arm(comparison: Comparison, arm: str, seed: int, folder: Path, threads: int) -> dict[str, Any]:
     """Train one arm with one seed, and write `result.json` into `folder`."""
-    import torch
-
-    from selfrl.data.tiny import tiny_problems
-    from selfrl.monitor.heldout import HeldOutAccuracy
-    from selfrl.monitor.labels import LabelWatch
-    from selfrl.monitor.metrics import read_metrics
-    from selfrl.monitor.progress import ProgressLines
-    from selfrl.recipe import parse_recipe
-    from selfrl.training import build_trainer
-
     torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
     recipe = folder / "recipe.yaml"

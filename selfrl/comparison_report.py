@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
+from selfrl.monitor.tables import markdown_table
+
 HEAD = ["arm", "start", "best (step)", "end", "change", "worst seed", "maj end", "no answer", "labels start → end"]
 
 
@@ -69,8 +71,7 @@ def write_report(out: Path, command: str, results: Sequence[dict[str, Any]], con
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    lines = ["# Comparison", "", note + ".", "", "| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines = ["# Comparison", "", note + ".", "", *markdown_table(HEAD, rows)]
     lines += ["", "![accuracy and pseudo-labels against the step](comparison.png)", ""]
     (out / "report.md").write_text("\n".join(lines))
     plot(out / "comparison.png", results, [row[0] for row in rows])

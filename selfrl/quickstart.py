@@ -23,6 +23,7 @@ from selfrl.eval.sampled import SampledAccuracy
 from selfrl.monitor.heldout import HeldOutAccuracy
 from selfrl.monitor.metrics import read_metrics
 from selfrl.monitor.progress import ProgressLines
+from selfrl.monitor.tables import markdown_table
 from selfrl.recipe import parse_recipe
 from selfrl.training import build_trainer
 
@@ -115,8 +116,7 @@ def write_report(out: Path, seed: int, before: SampledAccuracy, arms: list[Arm],
         table.add_row(*row)
     console.print(table)
 
-    lines = ["# Quickstart", "", note + ".", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines = ["# Quickstart", "", note + ".", "", *markdown_table(head, rows)]
     lines += ["", "![held-out accuracy](accuracy.png)", ""]
     lines += [
         "Each run's folder holds its checkpoints, `completions/` (a table a log) and `metrics.jsonl`.",

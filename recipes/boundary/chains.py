@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfrl.data.pretrain import STEP_NOISE
-from selfrl.data.problems import NAMES, THINGS, WORDINGS, Problem, draw_problems, solution, wordings_of
+from selfrl.data.problems import NAMES, THINGS, WORDINGS, Problem, draw_problems, solution, told
 from selfrl.data.tiny import TINY_MODEL
 from selfrl.data.tokenizer import SYMBOLS, word_tokenizer
 
@@ -20,8 +20,7 @@ SAYINGS = ("I am guessing.", "I am not sure.", "I think so.", "I am fairly confi
 def hesitant_example(rng: random.Random) -> tuple[str, str]:
     """A problem and a noisy solution whose steps carry a confidence drawn at random: it means nothing yet."""
     problem = next(draw_problems("train", rng))
-    text = problem.tell(rng.choice(wordings_of("heldout")), rng.choice(NAMES), rng.choice(THINGS))
-    return text + "\n", with_confidence(problem, rng)
+    return told(problem, "heldout", rng), with_confidence(problem, rng)
 
 
 def with_confidence(problem: Problem, rng: random.Random) -> str:

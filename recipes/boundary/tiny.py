@@ -10,22 +10,16 @@ of the expressed confidences against the truth, and the share of right answers.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
-
-from selfrl.data.finetune import finetune
-from selfrl.data.problems import NAMES, THINGS, Problem, draw_problems, wordings_of
+from selfrl.data.problems import Problem, draw_problems, told
 from selfrl.eval.sampled import sample_completions
-from selfrl.recipe import parse_recipe
 from selfrl.recipes.boundary.chains import extended_model, hesitant_example
+from selfrl.recipes.two_stages import main, save_start
 from selfrl.rewards.boundary import expected_calibration_error, matches
 from selfrl.rewards.reasoning_steps import split_steps, step_key
-from selfrl.training import build_trainer, run
 
 MAX_NEW_TOKENS = 40
 
@@ -35,16 +29,14 @@ def questions(split: Any, count: int, seed: int) -> list[tuple[str, Problem]]:
     rng = random.Random(f"boundary-{split}-{seed}")
     problems = draw_problems(split, rng)
     drawn = [next(problems) for _ in range(count)]
-    return [(p.tell(rng.choice(wordings_of(split)), rng.choice(NAMES), rng.choice(THINGS)) + "\n", p) for p in drawn]
+    return [(told(problem, split, rng), problem) for problem in drawn]
 
 
 def make_start(folder: Path, steps: int, seed: int) -> None:
     """Stage 1."""
     model, tokenizer = extended_model()
     rng = random.Random(seed)
-    finetune(model, tokenizer, lambda: hesitant_example(rng), steps, batch_size=64, lr=2e-3)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_start(folder, model, tokenizer, lambda: hesitant_example(rng), steps, lr=2e-3)
 
 
 def measure(model: Any, tokenizer: Any, count: int, seed: int) -> dict[str, float]:
@@ -70,31 +62,10 @@ def measure(model: Any, tokenizer: Any, count: int, seed: int) -> dict[str, floa
     }
 
 
-def main() -> None:
-    """Both stages, and the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/boundary"))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sft_steps", type=int, default=300)
-    parser.add_argument("--max_steps", type=int, default=80)
-    args = parser.parse_args()
-    start, data = args.out / "start", args.out / "questions.jsonl"
-    make_start(start, args.sft_steps, args.seed)
-    Dataset.from_list([{"prompt": prompt} for prompt, _ in questions("train", 1024, args.seed)]).to_json(data)
-    options = {
-        "model_name_or_path": start,
-        "dataset": data,
-        "output_dir": args.out,
-        "seed": args.seed,
-        "max_steps": args.max_steps,
-    }
-    flags = [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    trainer = build_trainer(parse_recipe(["recipes/boundary/tiny.yaml", *flags]))
-    before = measure(trainer.model, trainer.processing_class, 100, args.seed)
-    run(trainer)
-    after = measure(trainer.model, trainer.processing_class, 100, args.seed)
-    print(json.dumps({"before": before, "after": after}))
+def training_rows(count: int, seed: int) -> list[dict[str, Any]]:
+    """Prompts alone: the reward needs no label."""
+    return [{"prompt": prompt} for prompt, _ in questions("train", count, seed)]
 
 
 if __name__ == "__main__":
-    main()
+    main("boundary", __doc__, make_start, training_rows, measure)

@@ -19,7 +19,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from selfrl.data.finetune import Example, finetune
-from selfrl.data.problems import NAMES, THINGS, draw_problems, solution, wordings_of
+from selfrl.data.problems import draw_problems, solution, told
 from selfrl.data.tiny import tiny_problems
 from selfrl.data.tokenizer import build_tokenizer
 from selfrl.eval.sampled import sample_completions, sampled_accuracy
@@ -54,11 +54,11 @@ def build_model(vocab_size: int, seed: int) -> LlamaForCausalLM:
 def example(rng: random.Random) -> Example:
     """One noisy training example: a problem and its worked solution."""
     problem = next(draw_problems("train", rng))
-    text = problem.tell(rng.choice(wordings_of("heldout")), rng.choice(NAMES), rng.choice(THINGS))
+    prompt = told(problem, "heldout", rng)  # every wording; the numbers are what is held out
     answer = solution(problem, rng, noise=STEP_NOISE[len(problem.steps())])
     if rng.random() < UNBOXED:
         answer = answer[: answer.index(r" \boxed")]
-    return text + "\n", answer
+    return prompt, answer
 
 
 def pretrain(out: Path, steps: int, batch_size: int, lr: float, seed: int) -> LlamaForCausalLM:

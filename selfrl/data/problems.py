@@ -101,6 +101,11 @@ def wordings_of(split: Split) -> tuple[int, ...]:
     return tuple(w for w in range(count) if split == "heldout" or w != HELD_OUT_WORDING)
 
 
+def told(problem: Problem, split: Split, rng: random.Random) -> str:
+    """A prompt: the problem in one of the split's wordings, with a name and a thing, all drawn."""
+    return problem.tell(rng.choice(wordings_of(split)), rng.choice(NAMES), rng.choice(THINGS)) + "\n"
+
+
 def draw_problems(split: Split, rng: random.Random) -> Iterator[Problem]:
     """Endless problems of a split, two-digit operands, no negative result at any step."""
     while True:

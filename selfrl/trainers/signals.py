@@ -85,7 +85,7 @@ class SignalColumns:
             return super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
         with HiddenStates(self._causal_model, lambda h_BLH: h_BLH[:, -1].clone()) as heard:
             output = super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
-        completion_ids = output[0] if isinstance(output, tuple) else output
+        completion_ids = completion_ids_of(output)
         steps = max(map(len, completion_ids))
         # Sharded processes generate in step: one that is done runs on with the others.
         sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
@@ -190,6 +190,11 @@ class SignalColumns:
     @property
     def _causal_model(self) -> Any:
         return causal_model(self.accelerator.unwrap_model(self.model))
+
+
+def completion_ids_of(output: Any) -> list[list[int]]:
+    """Token ids in what TRL's `_generate_single_turn` gives: GRPO adds log-probabilities, RLOO may not."""
+    return output[0] if isinstance(output, tuple) else output
 
 
 class HiddenStates:

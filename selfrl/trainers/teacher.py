@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from selfrl.signals.ema import cosine_weight, ema_update_
+from selfrl.trainers.signals import completion_ids_of
 
 FILE = "teacher.safetensors"
 
@@ -142,8 +143,10 @@ class Teacher:
                 self._forget_loaded_weights()
                 outputs = [generate(*args, **kwargs) for _ in range(self.teacher.teacher_rollouts)]
             self._forget_loaded_weights()
-            ids = [output[0] if isinstance(output, tuple) else output for output in outputs]
-            texts = [self.processing_class.batch_decode(rows, skip_special_tokens=True) for rows in ids]
+            texts = [
+                self.processing_class.batch_decode(completion_ids_of(output), skip_special_tokens=True)
+                for output in outputs
+            ]
             self._teacher_texts = [list(row) for row in zip(*texts, strict=True)]
         return generate(*args, **kwargs)
 
@@ -154,9 +157,11 @@ class Teacher:
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         score = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
+        if self.teacher is None or torch.is_grad_enabled():  # the loss is never the reference's
+            return score(*args, **kwargs)
         model = self.accelerator.unwrap_model(self.model)
         # With PEFT, TRL's reference is the model with its adapter off: put the teacher's adapter on instead.
-        if self.teacher is None or not is_peft_model(model) or model.get_model_status().enabled is not False:
+        if not is_peft_model(model) or model.get_model_status().enabled is not False:
             return score(*args, **kwargs)
         model.base_model.enable_adapter_layers()
         try:

@@ -91,6 +91,7 @@ def test_empty_spans() -> None:
     assert token_span("last_chunk", 0) is None
     assert token_span("rationale", 1, ["\\boxed{4}"]) is None
     assert overlapping(["", ""], (0, 0)) is None
+    assert token_span("answer", 2, [r"\boxed", "{}"]) is None  # an empty box inside a token
 
 
 @pytest.mark.parametrize(
