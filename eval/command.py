@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from selfrl.data.tiny import model_path
 from selfrl.eval.calibration import SIGNALS, calibration_rows, model_signals, vote_shares
 from selfrl.eval.contamination import contamination
 from selfrl.eval.evaluation import (
@@ -27,7 +26,6 @@ from selfrl.eval.evaluation import (
     TaskResult,
     environment,
     job,
-    model_path,
     plan,
     resolve_style,
     run_job,
@@ -38,6 +36,7 @@ from selfrl.eval.pairing import compare, differing
 from selfrl.eval.report import percent, print_report, wrapping_table, write_report
 from selfrl.eval.results import result_entry, sample_rows, write_results, write_samples
 from selfrl.eval.task import Source, load_tasks, task_names
+from selfrl.generation.hf import TransformersGenerator
 from selfrl.generation.load import BACKENDS
 from selfrl.suggest import refuse_unknown
 
@@ -215,11 +214,7 @@ def _advance(progress: Progress, bar: TaskID, count: int) -> None:
 
 def _calibration(args: argparse.Namespace, done: Sequence[TaskResult], signals: Sequence[str]) -> list[dict[str, Any]]:
     of_model = [name for name in signals if name != "vote_share"]
-    loaded: tuple[Any, Any] | None = None
-    if of_model:
-        path, gpu = model_path(args.model), torch.cuda.is_available()
-        model = AutoModelForCausalLM.from_pretrained(path, dtype="auto" if gpu else torch.float32)
-        loaded = model.to("cuda" if gpu else "cpu"), AutoTokenizer.from_pretrained(path)
+    loaded = TransformersGenerator.load(model_path(args.model)) if of_model else None
     rows = []
     for result in done:
         pairs = [
@@ -232,7 +227,7 @@ def _calibration(args: argparse.Namespace, done: Sequence[TaskResult], signals: 
             found["vote_share"] = vote_shares(result.samples)
         if loaded is not None:
             prompts, texts = zip(*pairs, strict=True)
-            found |= model_signals(*loaded, prompts, texts, of_model, args.batch_size)
+            found |= model_signals(loaded.model, loaded.tokenizer, prompts, texts, of_model, args.batch_size)
         rows += calibration_rows(result.job.task.name, result.samples, found)
     return rows
 

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import torch
 from transformers import AutoTokenizer
 from transformers.utils.hub import cached_file, extract_commit_hash
 
-from selfrl.data.tiny import TINY_MODEL
+from selfrl.data.tiny import model_path
 from selfrl.eval.cache import GenerationCache, default_cache, model_identity
 from selfrl.eval.generating import generate_cached
 from selfrl.eval.questions import QuestionSet, load_questions
@@ -111,15 +111,12 @@ class Job:
             "grading": self.task.grading,
             "strict": list(self.task.layout(self.style).strict),
             "flexible": list(self.task.flexible),
-            "sampling": {
-                "n": self.sampling.n,
-                "temperature": self.sampling.temperature,
-                "top_p": self.sampling.top_p,
-                "max_tokens": self.sampling.max_tokens,
-                "stop": list(self.sampling.stop),
-                "seed": self.sampling.seed,
-            },
+            "sampling": asdict(self.sampling),
         }
+
+    def grade(self, groups: Sequence[Sequence[Generation]]) -> list[list[Sample]]:
+        """Graded completions of each question."""
+        return [grade(self.task, self.style, q, g) for q, g in zip(self.questions.questions, groups, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -183,11 +180,6 @@ def resolve_style(model: str, settings: Settings) -> Style:
     return "base" if AutoTokenizer.from_pretrained(model_path(model)).chat_template is None else "chat"
 
 
-def model_path(model: str) -> str:
-    """The model's folder or hub name; "tiny" is the packaged model."""
-    return str(TINY_MODEL) if model == "tiny" else model
-
-
 class NoCompletionsError(ValueError):
     """A back end that gave no completions for a whole task."""
 
@@ -245,9 +237,8 @@ def run_job(job: Job, model: Model, on_done: Callable[[int], None] = lambda done
         NoCompletionsError: if no question got its completions.
     """
     started = time.perf_counter()
-    questions = job.questions.questions
-    groups = model.generate([q.prompt for q in questions], job.sampling, on_done)
-    samples = [grade(job.task, job.style, q, group) for q, group in zip(questions, groups, strict=True)]
+    groups = model.generate([q.prompt for q in job.questions.questions], job.sampling, on_done)
+    samples = job.grade(groups)
     if not any(len(group) == job.sampling.n for group in samples):
         raise NoCompletionsError(
             f"The back end gave the task {job.task.name} no completions: are its prompts too long, or is the endpoint "

@@ -33,7 +33,8 @@ def generate_cached(
         model: identity of model and back end.
         on_chunk: told how many prompts are done.
     """
-    keys = {request_hash(model, prompt, sampling): prompt for prompt in prompts}
+    hashes = [request_hash(model, prompt, sampling) for prompt in prompts]
+    keys = dict(zip(hashes, prompts, strict=True))
     order = sorted(keys, key=lambda key: (len(str(keys[key])), key))
     size = max(CHUNK // sampling.n, 1)
     for start in range(0, len(order), size):
@@ -46,7 +47,7 @@ def generate_cached(
             groups = generator().generate([keys[key] for key in missing], asked)
             cache.add([(key, count, group) for key, group in zip(missing, groups, strict=True)])
         on_chunk(min(start + size, len(order)))
-    return [cache.get(request_hash(model, prompt, sampling), sampling.n) for prompt in prompts]
+    return [cache.get(key, sampling.n) for key in hashes]
 
 
 def _seed(seed: int | None, key: str, count: int) -> int | None:

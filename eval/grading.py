@@ -54,8 +54,7 @@ def grade_choice(answers: Sequence[str | None], gold: str, row: Mapping[str, Any
     >>> [grade.correct for grade in grade_choice(["(B)", "B.", "b", None], "B", {})]
     [True, True, True, False]
     """
-    keys = [None if answer is None else _letter_of(answer) for answer in answers]
-    return [Grade(key or None, bool(key) and key == gold) for key in keys]
+    return _same(answers, _letter_of, gold)
 
 
 def grade_text(answers: Sequence[str | None], gold: str, row: Mapping[str, Any]) -> list[Grade]:
@@ -66,8 +65,7 @@ def grade_text(answers: Sequence[str | None], gold: str, row: Mapping[str, Any])
     """
     if lettered := _BRACKETED.fullmatch(gold):
         return grade_choice(answers, lettered[1].upper(), row)
-    keys = [None if answer is None else plain_text(answer) for answer in answers]
-    return [Grade(key or None, bool(key) and key == plain_text(gold)) for key in keys]
+    return _same(answers, plain_text, plain_text(gold))
 
 
 def grade_words(answers: Sequence[str | None], gold: str, row: Mapping[str, Any]) -> list[Grade]:
@@ -76,8 +74,7 @@ def grade_words(answers: Sequence[str | None], gold: str, row: Mapping[str, Any]
     >>> [grade.correct for grade in grade_words(["apple, pear", "pear apple"], "apple pear", {})]
     [True, False]
     """
-    keys = [None if answer is None else _words(answer) for answer in answers]
-    return [Grade(key or None, bool(key) and key == _words(gold)) for key in keys]
+    return _same(answers, _words, _words(gold))
 
 
 def grade_literal(answers: Sequence[str | None], gold: str, row: Mapping[str, Any]) -> list[Grade]:
@@ -146,19 +143,28 @@ def gradable(grading: str, gold: str, row: Mapping[str, Any]) -> bool:
         return False
 
 
+def _same(answers: Sequence[str | None], key_of: Callable[[str], str], gold_key: str) -> list[Grade]:
+    """Grades by the equality of keys; an empty key is no answer."""
+    keys = [None if answer is None else key_of(answer) for answer in answers]
+    return [Grade(key or None, bool(key) and key == gold_key) for key in keys]
+
+
 def plain_text(text: str) -> str:
     r"""Case-folded text without LaTeX's text commands, quotes, outer blanks and a final dot.
 
     >>> plain_text(r'"\text{Yes}".')
     'yes'
     """
-    text = _MARKS.sub("", _WRAPPED.sub(lambda match: match[1], text))
-    return " ".join(text.casefold().split())
+    return " ".join(_unwrapped(text).casefold().split())
+
+
+def _unwrapped(text: str) -> str:
+    return _MARKS.sub("", _WRAPPED.sub(lambda match: match[1], text))
 
 
 def _letter_of(answer: str) -> str:
     """The option that an answer names; the whole answer where it names none."""
-    text = _MARKS.sub("", _WRAPPED.sub(lambda match: match[1], answer))
+    text = _unwrapped(answer)
     found = _OPTION.match(text) if len(set(_BRACKETED.findall(text))) < 2 else None
     return next(filter(None, found.groups())).upper() if found else plain_text(answer).upper()
 

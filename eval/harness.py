@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from selfrl.eval.evaluation import Settings, model_path
+from selfrl.data.tiny import model_path
+from selfrl.eval.evaluation import Settings
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 
 PREFIX = "lm_eval:"

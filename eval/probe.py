@@ -9,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl
 
 from selfrl.eval.evaluation import Job, Settings, plan
-from selfrl.eval.scoring import Scores, grade, score
+from selfrl.eval.scoring import Scores, score
 from selfrl.generation.hf import TransformersGenerator
 
 KEYS = ("task", "every", "questions", "n", "data", "style", "max_tokens", "temperature", "seed", "batch_size")
@@ -72,11 +72,9 @@ class TaskProbe(TrainerCallback):
 
     def measure(self, model: Any, tokenizer: Any) -> Scores:
         """Scores of a model in memory."""
-        questions = self.job.questions.questions
         generator = TransformersGenerator(model, tokenizer, self.batch_size)
-        groups = generator.generate([q.prompt for q in questions], self.job.sampling)
-        samples = [grade(self.job.task, self.job.style, q, g) for q, g in zip(questions, groups, strict=True)]
-        return score(samples, self.job.sampling.seed or 0)
+        groups = generator.generate([q.prompt for q in self.job.questions.questions], self.job.sampling)
+        return score(self.job.grade(groups), self.job.sampling.seed or 0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Measure the start; a resumed run has measured it."""

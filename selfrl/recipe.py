@@ -22,7 +22,7 @@ import trl
 import yaml
 
 import selfrl.rewards
-from selfrl.data.tiny import TINY_MODEL
+from selfrl.data.tiny import model_path
 from selfrl.suggest import refuse_unknown
 from selfrl.trainers import GRPOConfig, GRPOTrainer, NFTConfig, NFTTrainer, RLOOConfig, RLOOTrainer, TeacherConfig
 from selfrl.trainers.presets import PRESETS
@@ -188,8 +188,7 @@ def _parse(path: Path, values: dict[str, Any], flags: list[str], config_class: t
     recipe, config, model, teacher = parser.parse_args_into_dataclasses(args=flags, look_for_args_file=False)
     if model.model_name_or_path is None:
         raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
-    if model.model_name_or_path == "tiny":
-        model.model_name_or_path = str(TINY_MODEL)
+    model.model_name_or_path = model_path(model.model_name_or_path)
     listened_to = any(getattr(reward, "needs_teacher", False) for reward in rewards)
     keep_teacher = listened_to if recipe.teacher is None else recipe.teacher
     return Plan(recipe, config, model, rewards, paired, teacher if keep_teacher else None)
