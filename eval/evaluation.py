@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import jinja2
 import torch
 from transformers import AutoTokenizer
 from transformers.utils.hub import cached_file, extract_commit_hash
@@ -42,6 +43,7 @@ class Settings:
         limit: only the first so many questions of each task.
         shots: examples before each question; by default the task's.
         style: "chat", "base", or "auto": chat if the model has a chat template.
+        system_prompt: replaces the task's own `system`, see [`selfrl.eval.task.Layout`].
         seed: of the sampling and of the resampling.
         data_seed: of shuffled options and of procedural problems.
         data: task or family name → local file with its rows; `{member}` in it stands for the family's member.
@@ -60,6 +62,7 @@ class Settings:
     limit: int | None = None
     shots: int | None = None
     style: Literal["auto", "chat", "base"] = "auto"
+    system_prompt: str | None = None
     seed: int = 0
     data_seed: int = DATA_SEED
     data: Mapping[str, str] | None = None
@@ -78,6 +81,8 @@ class Settings:
             raise ValueError(f"shots is {self.shots}: it must be 0 or more.")
         if self.style not in ("auto", *STYLES):
             raise ValueError(f"style is {self.style!r}: choose auto, chat or base.")
+        if self.system_prompt is not None and not self.system_prompt.strip():
+            raise ValueError("The system prompt is blank: give a text, or leave it out.")
         if self.n is not None and self.n > 1 and self.temperature == 0:
             raise ValueError("Several completions a question are the same at temperature 0: raise it, or take n = 1.")
 
@@ -108,6 +113,7 @@ class Job:
             "prompts_hash": self.questions.prompts_hash,
             "ungradable": self.questions.ungradable,
             "style": self.style,
+            "system": self.task.layout(self.style).system,
             "grading": self.task.grading,
             "strict": list(self.task.layout(self.style).strict),
             "flexible": list(self.task.flexible),
@@ -152,11 +158,15 @@ def plan(model: str, tasks: Sequence[str | Task], settings: Settings) -> list[Jo
     chosen = [_with_files(task, settings) for task in chosen]
     _check_files(chosen, settings)
     style = resolve_style(model, settings)
+    check_system_prompt(model, style, settings)
     return [job(task, style, settings) for task in chosen]
 
 
 def job(task: Task, style: Style, settings: Settings) -> Job:
-    """One task with its questions loaded."""
+    """One task with its questions loaded, asked with the settings' system prompt if they have one."""
+    if settings.system_prompt is not None:
+        system = settings.system_prompt
+        task = replace(task, chat=replace(task.chat, system=system), base=replace(task.base, system=system))
     n = settings.n or (1 if settings.temperature == 0 else task.samples)
     temperature = (0.0 if n == 1 else 0.6) if settings.temperature is None else settings.temperature
     sampling = Sampling(
@@ -178,6 +188,27 @@ def resolve_style(model: str, settings: Settings) -> Style:
     if settings.backend == "endpoint":
         return "chat"
     return "base" if AutoTokenizer.from_pretrained(model_path(model)).chat_template is None else "chat"
+
+
+def check_system_prompt(model: str, style: Style, settings: Settings) -> None:
+    """Refuse a system prompt that the model's chat template would not show the model.
+
+    Raises:
+        ValueError: if the template fails on a system message, or drops it.
+        OSError: for a model that is not there.
+    """
+    if settings.system_prompt is None or style == "base" or settings.backend == "endpoint":
+        return
+    tokenizer = AutoTokenizer.from_pretrained(model_path(model))
+    if tokenizer.chat_template is None:
+        return
+    messages = [{"role": "system", "content": settings.system_prompt}, {"role": "user", "content": "2 + 2?"}]
+    try:
+        shown = tokenizer.apply_chat_template(messages, tokenize=False)
+    except jinja2.TemplateError:
+        shown = ""
+    if settings.system_prompt.strip() not in shown:
+        raise ValueError(f"The chat template of {model} takes no system prompt: take --style base, or leave it out.")
 
 
 class NoCompletionsError(ValueError):

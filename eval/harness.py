@@ -45,7 +45,8 @@ def run_harness(
     Args:
         model: as in [`selfrl.eval.evaluate`].
         names: task names, without the prefix.
-        settings: back end, limit, shots, seed and batch size are handed over; the harness samples as its tasks say.
+        settings: back end, limit, shots, system prompt, seed and batch size are handed over; the harness samples as
+            its tasks say.
         style: "chat" applies the chat template.
         folder: further task files.
 
@@ -55,6 +56,9 @@ def run_harness(
     from lm_eval import simple_evaluate
 
     kind, arguments = _model(model, settings)
+    system = settings.system_prompt
+    if system is not None and style == "base":
+        system += "\n\n"  # as selfrl's own tasks have it; the harness puts nothing between it and the examples
     found = simple_evaluate(
         model=kind,
         model_args=arguments,
@@ -64,6 +68,7 @@ def run_harness(
         limit=settings.limit,
         batch_size=settings.batch_size,
         apply_chat_template=style == "chat",
+        system_instruction=system,
         random_seed=settings.seed,
         numpy_random_seed=settings.seed,
         torch_random_seed=settings.seed,

@@ -182,7 +182,8 @@ def _options(choices: Choices, row: Row, seed: str, where: str) -> tuple[str, st
 
 def _prompt(layout: Layout, style: Style, values: Mapping[str, str], examples: Sequence[Mapping[str, str]]) -> Prompt:
     if style == "base":
-        return "".join(f"{e['prompt']}{e['shot']}\n\n" for e in examples) + values["prompt"]
+        shots = "".join(f"{e['prompt']}{e['shot']}\n\n" for e in examples)
+        return (f"{layout.system}\n\n" if layout.system else "") + shots + values["prompt"]
     messages = [{"role": "system", "content": layout.system}] if layout.system else []
     for example in examples:
         messages += [{"role": "user", "content": example["prompt"]}, {"role": "assistant", "content": example["shot"]}]

@@ -114,7 +114,7 @@ def write_report(out: Path, results: dict[str, Any]) -> None:
         f"{results['created']}, back end {results['backend']}, seed {results['seed']}",
     ]
     for title, head, rows in tables(results):
-        lines += ["", f"## {title}", "", *markdown_table(head, [[_cell(text) for text in row] for row in rows])]
+        lines += ["", f"## {title}", "", *escaped_table(head, rows)]
     lines += ["", *(f"- {remark}" for remark in remarks(results))]
     lines += [
         "",
@@ -155,5 +155,10 @@ def _number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else ""
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|")
+def escaped_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table whose cells may hold bars.
+
+    >>> escaped_table(["a"], [["x|y"]])[-1]
+    '| x\\\\|y |'
+    """
+    return markdown_table(head, [[text.replace("|", r"\|") for text in row] for row in rows])

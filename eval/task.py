@@ -74,7 +74,8 @@ class Layout:
     Args:
         prompt: Jinja template over the row's columns, `question` and `options`.
         strict: rules of [`selfrl.eval.extraction.find`] for the form that the prompt asks for.
-        system: system message (chat only).
+        system: what stands before everything, as it is, no template: the system message of a conversation, or in the
+            base style a text with a blank line after it.
         stop: texts that end a completion.
         shot: template of the answer in an example.
         shots: examples before the question.

@@ -1,6 +1,7 @@
 """Rewards that need no labels, and their controls, for TRL's trainers."""
 
 from selfrl.rewards.boundary import BoundaryReward
+from selfrl.rewards.comparison import PairwiseSelfReward
 from selfrl.rewards.confidence import (
     AnswerProbabilityReward,
     EntropyReward,
@@ -23,6 +24,7 @@ __all__ = [
     "FormatReward",
     "LogProbabilityReward",
     "MajorityVoteReward",
+    "PairwiseSelfReward",
     "RandomReward",
     "RationaleCertaintyReward",
     "SelfCertaintyReward",

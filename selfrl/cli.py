@@ -1,4 +1,4 @@
-"""One command: selfrl quickstart | train | eval | compare | paraphrase | doctor."""
+"""One command: selfrl quickstart | train | eval | compare | optimize | paraphrase | doctor."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ USAGE = """usage: selfrl COMMAND …
   train RECIPE.yaml [--key value …]  run a recipe (also: accelerate launch -m selfrl.cli …); --dry_run plans
   eval MODEL --tasks gsm8k,…         benchmarks: accuracies, intervals, samples; `eval compare A B` tests two runs
   compare RECIPE.yaml [--jobs N]     several rewards from one start, over seeds: one table and one plot
+  optimize TASK.yaml --model NAME    a better prompt without labels, by the model's own preferences
   paraphrase DATASET [--flag …]      write paraphrase pairs for contrastive rewards
   doctor                             versions, devices, and what is missing for which feature
 
@@ -40,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return quickstart(rest)
     if command == "compare":
         return _compare(rest)
+    if command == "optimize":
+        from selfrl.prompting.command import main as optimize
+
+        return optimize(rest)
     if command == "paraphrase":
         from selfrl.data.paraphrase.command import main as paraphrase
 

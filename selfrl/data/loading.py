@@ -63,6 +63,15 @@ def to_prompts(rows: Dataset, prompt_column: str = "prompt", system_prompt: str 
     texts = [c for c in ("prompt", "paraphrase") if c in rows.column_names]
 
     def converse(row: dict[str, str]) -> dict[str, list[dict[str, str]]]:
-        return {c: [{"role": "system", "content": system_prompt}, {"role": "user", "content": row[c]}] for c in texts}
+        return {c: conversation(system_prompt, row[c]) for c in texts}
 
     return rows.map(converse)
+
+
+def conversation(system_prompt: str, question: str) -> list[dict[str, str]]:
+    """A question under a system prompt, the same in training, evaluation and prompt optimisation.
+
+    >>> [message["role"] for message in conversation("Be brief.", "2+2?")]
+    ['system', 'user']
+    """
+    return [{"role": "system", "content": system_prompt}, {"role": "user", "content": question}]

@@ -17,7 +17,7 @@ from typing import Any
 import openai
 import tenacity
 
-from selfrl.generation.protocol import Generation, Prompt, Sampling
+from selfrl.generation.protocol import Generation, Prompt, Sampling, request_seed
 
 logger = logging.getLogger(__name__)
 
@@ -97,16 +97,23 @@ class EndpointGenerator:
         async with openai.AsyncOpenAI(
             api_key=self._key() or "none", base_url=self.base_url, max_retries=0, timeout=self.timeout_s
         ) as client:
-            return list(await asyncio.gather(*(self._group(client, gate, p, sampling) for p in prompts)))
+            seeds = [request_seed(sampling.seed, i) for i in range(len(prompts))]
+            groups = (self._group(client, gate, p, sampling, s) for p, s in zip(prompts, seeds, strict=True))
+            return list(await asyncio.gather(*groups))
 
     async def _group(
-        self, client: openai.AsyncOpenAI, gate: asyncio.Semaphore, prompt: Prompt, sampling: Sampling
+        self,
+        client: openai.AsyncOpenAI,
+        gate: asyncio.Semaphore,
+        prompt: Prompt,
+        sampling: Sampling,
+        first_seed: int | None,
     ) -> list[Generation]:
         """n completions; an endpoint that gives fewer at a time is asked again for the rest."""
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         group: list[Generation] = []
         while len(group) < sampling.n:
-            seed = None if sampling.seed is None else sampling.seed + len(group)
+            seed = None if first_seed is None else first_seed + len(group)
             async with gate:
                 found = await self._request(client, messages, sampling, sampling.n - len(group), seed)
             if not found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from selfrl.data.tiny import model_path
 from selfrl.generation.protocol import Generator
 
 Backend = Literal["transformers", "vllm", "endpoint"]
@@ -17,15 +18,17 @@ def load_generator(
     base_url: str | None = None,
     api_key_env: str | None = None,
     batch_size: int = 16,
+    concurrency: int = 16,
 ) -> Generator:
     """Open a generation back end.
 
     Args:
         backend: "transformers", "vllm" or "endpoint".
-        model: folder or hub name; for an endpoint, the name it knows the model by.
+        model: folder, hub name or "tiny"; for an endpoint, the name it knows the model by.
         base_url: address of the endpoint.
         api_key_env: environment variable that holds the endpoint's key.
         batch_size: completions at a time (transformers).
+        concurrency: requests under way at a time (endpoint).
 
     Raises:
         ValueError: for an unknown back end or an endpoint without an address.
@@ -33,13 +36,13 @@ def load_generator(
     if backend == "transformers":
         from selfrl.generation.hf import TransformersGenerator
 
-        return TransformersGenerator.load(model, batch_size)
+        return TransformersGenerator.load(model_path(model), batch_size)
     if backend == "vllm":
         from selfrl.generation.vllm_engine import VLLMGenerator
 
-        return VLLMGenerator(model)
+        return VLLMGenerator(model_path(model))
     if backend == "endpoint":
         from selfrl.generation.endpoint import EndpointGenerator
 
-        return EndpointGenerator(model, base_url, api_key_env)
+        return EndpointGenerator(model, base_url, api_key_env, concurrency)
     raise ValueError(f"Back end {backend!r} is unknown: choose one of {', '.join(BACKENDS)}.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from selfrl.generation.protocol import Generation, Prompt, Sampling
+from selfrl.generation.protocol import Generation, Prompt, Sampling, request_seed
 from selfrl.generation.tokens import prompt_ids
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 
@@ -49,8 +48,7 @@ class VLLMGenerator:
                 max_tokens=sampling.max_tokens,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
-                # vLLM seeds completion k of a request with seed + k, and takes 32 bits: keep requests far apart
-                seed=None if sampling.seed is None else random.Random(f"{sampling.seed}/{i}").getrandbits(31),
+                seed=request_seed(sampling.seed, i),
                 stop=list(sampling.stop),
             )
             for i in rows

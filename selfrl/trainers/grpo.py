@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import trl
 
 from selfrl.trainers.groups import VotingConfig, VotingGroups
+from selfrl.trainers.policy import PolicyColumn
 from selfrl.trainers.signals import SignalColumns
 from selfrl.trainers.teacher import Teacher
 
@@ -16,10 +17,10 @@ class GRPOConfig(VotingConfig, trl.GRPOConfig):
     """TRL's `GRPOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
 
 
-class GRPOTrainer(VotingGroups, Teacher, SignalColumns, trl.GRPOTrainer):
+class GRPOTrainer(VotingGroups, Teacher, PolicyColumn, SignalColumns, trl.GRPOTrainer):
     """TRL's `GRPOTrainer` for label-free rewards.
 
-    [`VotingGroups`], [`SignalColumns`] and [`Teacher`] say what it adds.
+    [`VotingGroups`], [`SignalColumns`], [`PolicyColumn`] and [`Teacher`] say what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch

@@ -51,6 +51,18 @@ def test_the_harness_and_selfrl_give_one_score(tmp_path: Path) -> None:
     assert f"| tiny_problems | 60 x 1 | {score} |" in report
 
 
+@pytest.mark.slow
+def test_the_harness_is_given_the_system_prompt(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in tiny_problems("heldout", 200)))
+    (tmp_path / "tiny_sums.yaml").write_text(TASK.format(file=rows))
+    given = {"limit": 20, "system_prompt": "Add."}
+    found = run_harness("tiny", ["tiny_sums"], Settings(**given), "base", tmp_path)  # type: ignore[arg-type]
+    ours = evaluate("tiny", ["tiny_problems"], n=1, cache=tmp_path / "cache.sqlite", **given)
+    assert found[0]["value"] == pytest.approx(ours["tiny_problems"].scores.avg)
+    assert 0 < found[0]["value"] < 0.5  # right on nearly all without
+
+
 def test_unknown_tasks_are_refused() -> None:
     with pytest.raises(ValueError, match="has no task 'ifevall'"):
         check_harness(["ifeval", "ifevall"], Settings())

@@ -37,11 +37,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def questions(name: str, folder: Path, style: Style = "chat", **options: Any) -> QuestionSet:
+def questions(name: str, folder: Path, style: Style = "chat", system: str | None = None, **options: Any) -> QuestionSet:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS[name]))
     (task,) = load_tasks(name)
     source = Source(path=str(path))
+    task = replace(task, chat=replace(task.chat, system=system), base=replace(task.base, system=system))
     return load_questions(replace(task, data=source, shots_data=task.shots_data and source), style, **options)
 
 
@@ -93,10 +94,24 @@ def test_examples_are_the_first_rows_in_both_styles(tmp_path: Path) -> None:
         questions("math500", tmp_path, shots=1)
 
 
+def test_a_system_prompt_stands_before_everything_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = "Say {{ gold }}: {% raw %} {0} \\boxed{}\n{# all #}"
+    shot, asked = "Question: What is 0 + 1?\nAnswer: 0 + 1 = <<0+1=1>>1\n#### 1", "Question: What is 3 + 1?\nAnswer:"
+    for shots, examples in ((0, ""), (1, f"{shot}\n\n")):
+        base = questions("gsm8k", tmp_path, "base", system, shots=shots).questions[3].prompt
+        assert base == f"{system}\n\n{examples}{asked}"
+        chat = questions("gsm8k", tmp_path, "chat", system, shots=shots).questions[3].prompt
+        assert chat[0] == {"role": "system", "content": system}  # type: ignore[index]
+        assert chat[1:] == questions("gsm8k", tmp_path, "chat", shots=shots).questions[3].prompt
+
+
 def test_hashes_tell_data_from_prompts(tmp_path: Path) -> None:
     plain, shot = (questions("gsm8k", tmp_path, "base", shots=k) for k in (0, 1))
     assert plain.data_hash == shot.data_hash
     assert plain.prompts_hash != shot.prompts_hash
+    told = questions("gsm8k", tmp_path, "base", "Add.", shots=0)
+    assert told.data_hash == plain.data_hash
+    assert told.prompts_hash not in (plain.prompts_hash, shot.prompts_hash)
     assert questions("gsm8k", tmp_path, limit=2).data_hash != plain.data_hash
     assert [q.id for q in questions("gsm8k", tmp_path, limit=2).questions] == [0, 1]
 

@@ -15,6 +15,7 @@ from selfrl.answers import answer_key, vote
 from selfrl.answers.symbolic import keys_equivalent
 from selfrl.data.paraphrase.filters import REASONS, Filters, has_diagram, reject_reason
 from selfrl.data.paraphrase.prompts import read_rewrite, rewrite_request
+from selfrl.files import write_whole
 from selfrl.generation import Generator, Sampling
 
 ANSWER_PROMPT = "\n\nPlease reason step by step, and put your final answer within \\boxed{}."
@@ -98,7 +99,7 @@ def write_pairs(
     paths = Paths(out)
     check_settings(out, settings)
     if not paths.settings.exists():
-        _write_whole(paths.settings, json.dumps(asdict(settings), indent=2) + "\n")
+        write_whole(paths.settings, json.dumps(asdict(settings), indent=2) + "\n")
     all_rows = _with_ids(rows)
     batches = [all_rows[i : i + settings.batch_size] for i in range(0, len(all_rows), settings.batch_size)]
     decided = _keep_whole_batches(batches, (out, paths.rejected))
@@ -116,7 +117,7 @@ def write_pairs(
         done += len(batch)
         on_batch(done)
     report = {name: counts[name] for name in ("kept", *REASONS)}
-    _write_whole(paths.report, json.dumps(report, indent=2) + "\n")
+    write_whole(paths.report, json.dumps(report, indent=2) + "\n")
     return report
 
 
@@ -221,7 +222,7 @@ def _keep_whole_batches(batches: Sequence[Sequence[tuple[str, Any]]], files: Seq
         rows = _read(path)
         kept = [row for row in rows if row["pair_id"] in decided]
         if len(kept) < len(rows):
-            _write_whole(path, "".join(_line(row) for row in kept))
+            write_whole(path, "".join(_line(row) for row in kept))
     return decided
 
 
@@ -239,12 +240,3 @@ def _append(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, default=str) + "\n"
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

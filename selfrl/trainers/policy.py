@@ -1,0 +1,51 @@
+"""The policy as a generator for rewards that let it judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from trl.models.utils import unwrap_model_for_generation
+
+from selfrl.generation.hf import TransformersGenerator
+
+
+class PolicyColumn:
+    """Mixin over a TRL group trainer: a reward with `needs_policy` gets the column `policy`.
+
+    It holds, for each completion, one [`selfrl.generation.Generator`] over the model in training, as it is when the
+    reward is called. It generates with transformers, `per_device_train_batch_size` completions at a time, whatever
+    writes the rollouts.
+
+    Raises:
+        ValueError: under FSDP or DeepSpeed, where a process holds only a part of the weights.
+    """
+
+    args: Any
+    accelerator: Any
+    model_wrapped: Any
+    processing_class: Any
+    is_deepspeed_enabled: bool
+    is_fsdp_enabled: bool
+
+    def __init__(self, model: Any, reward_funcs: Any, *rest: Any, **options: Any) -> None:
+        listeners = [reward for reward in reward_funcs if getattr(reward, "needs_policy", False)]
+        self._policy_judges = bool(listeners)
+        super().__init__(model, reward_funcs, *rest, **options)  # type: ignore[call-arg]
+        if listeners and (self.is_deepspeed_enabled or self.is_fsdp_enabled):
+            raise ValueError(
+                f"{type(listeners[0]).__name__} lets the policy judge, which does not work with FSDP or DeepSpeed yet: "
+                "name another judge."
+            )
+
+    def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any, **kwargs: Any) -> torch.Tensor:
+        calculate = super()._calculate_rewards  # type: ignore[misc]
+        if not self._policy_judges:
+            return calculate(inputs, *args, **kwargs)
+        with unwrap_model_for_generation(
+            self.model_wrapped,
+            self.accelerator,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+        ) as model:
+            policy = TransformersGenerator(model, self.processing_class, self.args.per_device_train_batch_size)
+            return calculate([{**row, "policy": policy} for row in inputs], *args, **kwargs)
