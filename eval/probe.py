@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl
+from transformers import TrainerCallback
 
 from selfrl.eval.evaluation import Job, Settings, plan
 from selfrl.eval.scoring import Scores, score
 from selfrl.generation.hf import TransformersGenerator
+from selfrl.monitor.metrics import log_beside
 
 KEYS = ("task", "every", "questions", "n", "data", "style", "max_tokens", "temperature", "seed", "batch_size")
 NUMBERS = {"every", "questions", "n", "max_tokens", "seed", "batch_size"}
@@ -100,7 +101,4 @@ class TaskProbe(TrainerCallback):
             f"{name}/tokens": scores.tokens,
         }
         if self._trainer is not None:
-            # not trainer.log, which would also write out the half-collected metrics of the step
-            state.log_history.append({"step": state.global_step, **logs})
-            # a control of its own: on_log would take back the step's own wish to log
-            self._trainer.callback_handler.on_log(args, state, TrainerControl(), logs)
+            log_beside(self._trainer, args, state, logs)

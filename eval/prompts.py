@@ -41,12 +41,12 @@ def compare_prompts(argv: Sequence[str], console: Console) -> int:
         the exit status: 1 if a task got no completions.
 
     Raises:
-        ValueError: for prompts that are the same, tasks of lm-evaluation-harness, and as
+        ValueError: for prompts that are the same, tasks of lm-evaluation-harness alone, and as
             [`selfrl.eval.flags.evaluation_of`], before a model loads.
     """
     args = build_parser().parse_args(argv)
-    if any(name.startswith(PREFIX) for name in args.tasks.split(",")):
-        raise ValueError(f"Tasks of lm-evaluation-harness are not compared by question: leave {PREFIX}… out.")
+    if all(name.startswith(PREFIX) for name in args.tasks.split(",") if name):
+        raise ValueError("Only tasks of selfrl's own are compared by question: name one.")
     prompts = _prompts(args.run, args.against)
     out = args.out or default_out("prompts", args)
     evaluations = [

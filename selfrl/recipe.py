@@ -23,6 +23,8 @@ import yaml
 
 import selfrl.rewards
 from selfrl.data.tiny import model_path
+from selfrl.prompting.alternation import PromptAlternation
+from selfrl.prompting.results import read_prompt
 from selfrl.suggest import refuse_unknown
 from selfrl.trainers import GRPOConfig, GRPOTrainer, NFTConfig, NFTTrainer, RLOOConfig, RLOOTrainer, TeacherConfig
 from selfrl.trainers.presets import PRESETS
@@ -51,6 +53,10 @@ class Recipe:
         paired: train on both views of a prompt (needs a `paraphrase` column). Default: whether a reward asks for it.
         teacher: keep a teacher (a moving average of the policy) as KL reference. Default: whether a reward asks for it.
         system_prompt: makes prompts conversations that begin with it.
+        prompt: folder of a `selfrl optimize` run, or a text file: its (best) prompt is the system prompt.
+        prompt_every: optimise that prompt anew every so many steps, for the policy as it is then, see
+            [`selfrl.prompting.alternation.PromptAlternation`].
+        prompt_rounds: rounds of each such optimisation, the first of which runs the prompt in use.
         max_prompt_tokens: drop prompts (with their pair) that are longer.
         prompts_per_step: prompts, or pairs, in one optimizer step; sets gradient_accumulation_steps.
         updates_per_batch: optimizer steps that one batch of rollouts is split into, with `prompts_per_step` prompts
@@ -70,6 +76,9 @@ class Recipe:
     paired: bool | None = None
     teacher: bool | None = None
     system_prompt: str | None = None
+    prompt: str | None = None
+    prompt_every: int | None = None
+    prompt_rounds: int = 3
     max_prompt_tokens: int | None = None
     prompts_per_step: int | None = None
     updates_per_batch: int = 1
@@ -77,6 +86,7 @@ class Recipe:
     dry_run: bool = False
     reward_arguments: dict[str, dict[str, Any]] = field(init=False)
     probe_keys: dict[str, Any] | None = field(init=False)
+    alternation: PromptAlternation | None = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.dataset:
@@ -85,6 +95,15 @@ class Recipe:
             raise ValueError(
                 f"updates_per_batch is {self.updates_per_batch}: it must be 1 or more, and needs prompts_per_step."
             )
+        if self.prompt is not None:
+            if self.system_prompt is not None:
+                raise ValueError("Both `prompt` and `system_prompt` are set: drop one of them.")
+            self.system_prompt = read_prompt(self.prompt)
+        self.alternation = None
+        if self.prompt_every is not None:
+            if self.prompt is None:
+                raise ValueError("`prompt_every` needs `prompt`: name the run of `selfrl optimize` to start from.")
+            self.alternation = PromptAlternation(self.prompt, self.prompt_every, self.prompt_rounds)
         self.reward_arguments = _read_rewards(self.rewards)
         self.probe_keys = _read_probe(self.probe)
 

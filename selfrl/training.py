@@ -16,9 +16,12 @@ from trl.data_utils import is_conversational
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
+from selfrl.files import write_whole
+from selfrl.generation.tokens import check_system_role
 from selfrl.monitor.metrics import MetricsFile
 from selfrl.monitor.progress import ProgressLines
 from selfrl.recipe import Plan
+from selfrl.trainers.system_prompt import FILE
 
 
 def load_dataset(plan: Plan) -> Dataset:
@@ -65,6 +68,8 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
     tokenizer = AutoTokenizer.from_pretrained(source, revision=plan.model.model_revision, padding_side="left")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if plan.recipe.system_prompt is not None:
+        check_system_role(tokenizer, source)
     if plan.recipe.max_prompt_tokens is not None:
         dataset = drop_long_prompts(dataset, tokenizer, plan.recipe.max_prompt_tokens)
     plan.config.model_init_kwargs = {
@@ -87,6 +92,8 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
     trainer.remove_callback(PrinterCallback)
     if probe is not None:
         probe.attach(trainer)
+    if plan.recipe.alternation is not None:
+        plan.recipe.alternation.attach(trainer)
     return trainer
 
 
@@ -104,6 +111,8 @@ def run(trainer: Any) -> None:
         resume = latest_checkpoint(Path(trainer.args.output_dir))
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     trainer.save_model()
+    if trainer.system_prompt is not None and trainer.args.should_save:
+        write_whole(Path(trainer.args.output_dir) / FILE, trainer.system_prompt)
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -135,6 +144,10 @@ def print_plan(plan: Plan, console: Console) -> None:
         "lengths": f"prompt {recipe.max_prompt_tokens}, completion {config.max_completion_length}",
         "temperature": config.temperature,
         "length of run": f"{config.max_steps} steps" if config.max_steps > 0 else f"{config.num_train_epochs} epochs",
+        "system prompt": recipe.system_prompt or "none",
+        "prompt optimised": f"every {recipe.prompt_every} steps, {recipe.prompt_rounds} rounds"
+        if recipe.prompt_every
+        else "no",
         "probe": recipe.probe_keys or "none",
         "rollouts": backend,
         "output": config.output_dir,

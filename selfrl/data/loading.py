@@ -69,7 +69,7 @@ def to_prompts(rows: Dataset, prompt_column: str = "prompt", system_prompt: str 
 
 
 def conversation(system_prompt: str, question: str) -> list[dict[str, str]]:
-    """A question under a system prompt, the same in training, evaluation and prompt optimisation.
+    """A question under a system prompt, the same in training and in prompt optimisation.
 
     >>> [message["role"] for message in conversation("Be brief.", "2+2?")]
     ['system', 'user']

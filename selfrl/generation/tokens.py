@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jinja2
 from tokenizers.decoders import DecodeStream
 
 from selfrl.generation.protocol import Prompt
@@ -13,14 +14,34 @@ from selfrl.generation.protocol import Prompt
 def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
     """Token ids of a text, or of a conversation by the model's chat template.
 
-    A base model without a template reads a conversation as its texts, a line break after each.
+    A base model without a template reads a conversation as its texts, a line break after each, and a blank line after
+    a system prompt.
     """
     if not isinstance(prompt, str):
         if tokenizer.chat_template is not None:
             return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
-        prompt = "".join(message["content"] + "\n" for message in prompt)
+        ends = {"system": "\n\n"}
+        prompt = "".join(message["content"] + ends.get(message["role"], "\n") for message in prompt)
     ids: list[int] = tokenizer(prompt).input_ids
     return ids
+
+
+def check_system_role(tokenizer: Any, model: str) -> None:
+    """Refuse system prompts for a model whose chat template fails on them, or drops them.
+
+    Raises:
+        ValueError: naming the model.
+    """
+    if tokenizer.chat_template is None:
+        return
+    mark = "Instructions 7193."
+    messages = [{"role": "system", "content": mark}, {"role": "user", "content": "2 + 2?"}]
+    try:
+        shown = tokenizer.apply_chat_template(messages, tokenize=False)
+    except jinja2.TemplateError:
+        shown = ""
+    if mark not in shown:
+        raise ValueError(f"The chat template of {model} takes no system prompt: leave it out, or take another model.")
 
 
 def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl
 
 
 class MetricsFile(TrainerCallback):
@@ -29,6 +29,16 @@ class MetricsFile(TrainerCallback):
         if state.is_world_process_zero and logs is not None:
             with (Path(args.output_dir) / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+def log_beside(trainer: Any, args: Any, state: Any, logs: dict[str, float]) -> None:
+    """Log figures of a callback's own, next to the trainer's.
+
+    Not by trainer.log, which would also write out the half-collected metrics of the step.
+    """
+    state.log_history.append({"step": state.global_step, **logs})
+    # a control of its own: on_log would take back the step's own wish to log
+    trainer.callback_handler.on_log(args, state, TrainerControl(), logs)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -14,8 +14,11 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from transformers import AutoTokenizer
 
+from selfrl.data.tiny import model_path
 from selfrl.generation.load import BACKENDS
+from selfrl.generation.tokens import check_system_role
 from selfrl.prompting.optimizer import PromptOptimizer, Settings
 from selfrl.prompting.page import write_page
 from selfrl.prompting.requests import Templates
@@ -94,6 +97,10 @@ def _optimize(args: argparse.Namespace, console: Console) -> tuple[Run, Path]:
     }
     templates = Templates(**given)
     out = args.out or Path("runs") / f"prompt_{Path(args.task).stem}"
+    executor = specs["executor"]
+    if executor.backend != "endpoint":
+        path = model_path(executor.model)
+        check_system_role(AutoTokenizer.from_pretrained(path), path)
     roles = open_roles(specs, args.batch_size, args.concurrency)
     try:
         with Live(console=console, transient=True, auto_refresh=False) as live:

@@ -9,6 +9,7 @@ import trl
 from selfrl.trainers.groups import VotingConfig, VotingGroups
 from selfrl.trainers.policy import PolicyColumn
 from selfrl.trainers.signals import SignalColumns
+from selfrl.trainers.system_prompt import SystemPrompt
 from selfrl.trainers.teacher import Teacher
 
 
@@ -17,10 +18,10 @@ class GRPOConfig(VotingConfig, trl.GRPOConfig):
     """TRL's `GRPOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
 
 
-class GRPOTrainer(VotingGroups, Teacher, PolicyColumn, SignalColumns, trl.GRPOTrainer):
+class GRPOTrainer(SystemPrompt, VotingGroups, Teacher, PolicyColumn, SignalColumns, trl.GRPOTrainer):
     """TRL's `GRPOTrainer` for label-free rewards.
 
-    [`VotingGroups`], [`SignalColumns`], [`PolicyColumn`] and [`Teacher`] say what it adds.
+    [`VotingGroups`], [`SignalColumns`], [`PolicyColumn`], [`SystemPrompt`] and [`Teacher`] say what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -42,10 +44,15 @@ class PolicyColumn:
         calculate = super()._calculate_rewards  # type: ignore[misc]
         if not self._policy_judges:
             return calculate(inputs, *args, **kwargs)
+        with self.policy_generator() as policy:
+            return calculate([{**row, "policy": policy} for row in inputs], *args, **kwargs)
+
+    @contextmanager
+    def policy_generator(self) -> Iterator[TransformersGenerator]:
+        """The model in training as a generator, while this is open."""
         with unwrap_model_for_generation(
             self.model_wrapped,
             self.accelerator,
             gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
         ) as model:
-            policy = TransformersGenerator(model, self.processing_class, self.args.per_device_train_batch_size)
-            return calculate([{**row, "policy": policy} for row in inputs], *args, **kwargs)
+            yield TransformersGenerator(model, self.processing_class, self.args.per_device_train_batch_size)

@@ -9,6 +9,7 @@ import trl
 from selfrl.trainers.groups import VotingConfig, VotingGroups
 from selfrl.trainers.policy import PolicyColumn
 from selfrl.trainers.signals import SignalColumns
+from selfrl.trainers.system_prompt import SystemPrompt
 from selfrl.trainers.teacher import Teacher
 
 
@@ -17,10 +18,10 @@ class RLOOConfig(VotingConfig, trl.RLOOConfig):
     """TRL's `RLOOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
 
 
-class RLOOTrainer(VotingGroups, Teacher, PolicyColumn, SignalColumns, trl.RLOOTrainer):
+class RLOOTrainer(SystemPrompt, VotingGroups, Teacher, PolicyColumn, SignalColumns, trl.RLOOTrainer):
     """TRL's `RLOOTrainer` for label-free rewards.
 
-    [`VotingGroups`], [`SignalColumns`], [`PolicyColumn`] and [`Teacher`] say what it adds.
+    [`VotingGroups`], [`SignalColumns`], [`PolicyColumn`], [`SystemPrompt`] and [`Teacher`] say what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch

@@ -86,7 +86,7 @@ def test_a_chat_template_that_hides_it_is_refused(template: str, tmp_path: Path)
         tokenizer.save_pretrained(tmp_path / name)
     hides, shows = str(tmp_path / "hides"), str(tmp_path / "shows")
     asked = Settings(limit=1, system_prompt=f"{BRACES}\n")
-    with pytest.raises(ValueError, match=r"chat template of .*hides takes no system prompt: take --style base"):
+    with pytest.raises(ValueError, match=r"chat template of .*hides takes no system prompt"):
         plan(hides, ["tiny_problems"], asked)
     assert plan(shows, ["tiny_problems"], asked)[0].style == "chat"
     assert plan(hides, ["tiny_problems"], replace(asked, style="base"))[0].style == "base"
@@ -202,7 +202,7 @@ def test_the_page_shows_a_prompt_as_it_is() -> None:
     ("arguments", "message"),
     [
         ("prompts no/such/model AFTER --against AFTER --tasks tiny_problems", "same before and after: name another"),
-        ("prompts no/such/model AFTER --against BEFORE --tasks lm_eval:ifeval", "are not compared by question"),
+        ("prompts no/such/model AFTER --against BEFORE --tasks lm_eval:ifeval", "Only tasks of selfrl's own"),
         ("prompts tiny AFTER --against BEFORE --tasks gsm8", "did you mean `gsm8k`"),
         ("prompts tiny AFTER --against BLANK --tasks tiny_problems", "blank|empty"),
         ("prompts tiny AFTER --against nowhere.txt --tasks tiny_problems", r"nowhere\.txt"),

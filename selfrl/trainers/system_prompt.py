@@ -1,0 +1,55 @@
+"""A system prompt that may change while a run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selfrl.files import write_whole
+
+FILE = "system_prompt.txt"
+
+
+class SystemPrompt:
+    """Mixin over a TRL group trainer: `system_prompt`, once set, stands in every prompt from the next rollouts on.
+
+    It takes the place of the data's system message, in evaluation too. It is in every checkpoint, as
+    `system_prompt.txt`, and a resumed run goes on with it.
+    """
+
+    args: Any
+    system_prompt: str | None = None
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.system_prompt is not None:
+            inputs = [{**row, "prompt": with_system(row["prompt"], self.system_prompt)} for row in inputs]
+        return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)  # type: ignore[misc]
+        if self.system_prompt is not None and self.args.should_save:
+            write_whole(Path(output_dir) / FILE, self.system_prompt)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[misc]
+        if self.system_prompt is not None and checkpoint is not None:
+            path = Path(checkpoint) / FILE
+            if not path.exists():
+                raise ValueError(f"{checkpoint} holds no {FILE}: it comes from a run with a fixed prompt, start anew.")
+            self.system_prompt = path.read_text(encoding="utf-8")
+
+
+def with_system(prompt: Any, system_prompt: str) -> list[dict[str, Any]]:
+    """A conversation under another system prompt.
+
+    Raises:
+        ValueError: for a text.
+
+    Example:
+        >>> with_system([{"role": "system", "content": "old"}, {"role": "user", "content": "2+2?"}], "new")
+        [{'role': 'system', 'content': 'new'}, {'role': 'user', 'content': '2+2?'}]
+    """
+    if isinstance(prompt, str):
+        raise ValueError("A system prompt needs conversations, but the data hold texts: set system_prompt.")
+    rest = prompt[1:] if prompt and prompt[0]["role"] == "system" else prompt
+    return [{"role": "system", "content": system_prompt}, *rest]
