@@ -90,12 +90,8 @@ def _optimize(args: argparse.Namespace, console: Console) -> tuple[Run, Path]:
     task = load_task(args.task)
     settings = Settings(args.rounds, args.samples, args.finalists, args.heldout, args.seed)
     specs = {name: role_spec(name, args) for name in ROLES}
-    given = {
-        name: file.read_text(encoding="utf-8")
-        for name, file in (("optimize", args.optimizer_template), ("evaluate", args.evaluator_template))
-        if file is not None
-    }
-    templates = Templates(**given)
+    given = {"optimize": args.optimizer_template, "evaluate": args.evaluator_template}
+    templates = Templates(**{name: _template(file) for name, file in given.items() if file is not None})
     out = args.out or Path("runs") / f"prompt_{Path(args.task).stem}"
     executor = specs["executor"]
     if executor.backend != "endpoint":
@@ -115,6 +111,12 @@ def _optimize(args: argparse.Namespace, console: Console) -> tuple[Run, Path]:
     finally:
         for generator in {id(role.generator): role.generator for role in roles.values()}.values():
             generator.close()
+
+
+def _template(file: Path) -> str:
+    if not file.is_file():
+        raise ValueError(f"The template {file} does not exist: check the path.")
+    return file.read_text(encoding="utf-8")
 
 
 def role_spec(name: RoleName, args: argparse.Namespace) -> RoleSpec:

@@ -63,8 +63,7 @@ class Role:
 
     def __post_init__(self) -> None:
         self.sampling = Sampling(self.max_tokens, self.temperature, self.top_p)
-        if self.price_in < 0 or self.price_out < 0:
-            raise ValueError("A price is negative: give prices of 0 or more for a million tokens.")
+        check_prices(self.price_in, self.price_out)
         if self.name is None:
             self.name = {"generator": type(self.generator).__name__}
 
@@ -87,6 +86,12 @@ class Role:
             "price_in": self.price_in,
             "price_out": self.price_out,
         }
+
+
+def check_prices(*prices: float) -> None:
+    """Refuse negative prices."""
+    if min(prices) < 0:
+        raise ValueError("A price is negative: give prices of 0 or more for a million tokens.")
 
 
 def seed_of(seed: int, *what: object) -> int:
@@ -114,7 +119,7 @@ class RoleSpec:
         price_out: of a million completion tokens.
 
     Raises:
-        ValueError: without a model, or for an unknown back end.
+        ValueError: without a model, for an unknown back end, or numbers that cannot be.
     """
 
     model: str
@@ -131,6 +136,8 @@ class RoleSpec:
         if not self.model:
             raise ValueError("A role has no model: name one with --model, or with model=NAME after the role.")
         refuse_unknown("back end", self.backend, BACKENDS)
+        Sampling(self.max_tokens, self.temperature or 0.0, self.top_p)
+        check_prices(self.price_in, self.price_out)
 
     @property
     def back_end(self) -> dict[str, Any]:

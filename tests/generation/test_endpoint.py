@@ -125,7 +125,7 @@ def test_answers_come_in_order_with_tokens_counted(server: Server, monkeypatch: 
     assert (endpoint.usage.prompt_tokens, endpoint.usage.completion_tokens) == (7 * 12, 10 * 12)
     assert groups[0][0].completion_tokens == 5
     sent = server.requests[0]
-    assert (sent["temperature"], sent["top_p"], sent["max_tokens"], sent["seed"]) == (0.3, 0.8, 9, 4)
+    assert (sent["temperature"], sent["top_p"], sent["max_tokens"]) == (0.3, 0.8, 9)
     assert sent["stop"] == ["Q:"]
     assert server.keys == {f"Bearer {KEY}"}
 
@@ -140,7 +140,23 @@ def test_an_endpoint_that_gives_one_at_a_time_is_asked_again(server: Server, mon
     server.max_n = 1
     groups = client(server, monkeypatch).generate(["q"], Sampling(n=3, seed=10))
     assert len(groups[0]) == 3
-    assert [request["seed"] for request in server.requests] == [10, 11, 12]
+    seeds = [request["seed"] for request in server.requests]
+    assert seeds == [seeds[0], seeds[0] + 1, seeds[0] + 2]
+
+
+def test_equal_prompts_of_one_call_are_sampled_apart_and_alike_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = client(server, monkeypatch, concurrency=1)
+    for _ in range(2):
+        endpoint.generate(["q"] * 4, Sampling(n=2, seed=10))
+    seeds = [request["seed"] for request in server.requests]
+    assert seeds[:4] == seeds[4:]
+    assert min(abs(a - b) for i, a in enumerate(seeds[:4]) for b in seeds[:i]) > 2
+    endpoint.generate(["q"], Sampling(seed=11))
+    endpoint.generate(["q"], Sampling())
+    assert server.requests[-2]["seed"] not in seeds
+    assert "seed" not in server.requests[-1]
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "cut", "slow"])
