@@ -1,0 +1,145 @@
+"""A real vLLM OpenAI server on the CPU, and a proxy before it that misbehaves on cue."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+KEY = "sk-very-secret-0123456789"
+
+
+@contextmanager
+def vllm_server(model: Path, log: Path) -> Iterator[str]:
+    """Address of a server that holds `model` under the name "roles" and wants the key."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
+    command += ["--served-model-name", "roles", "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "8"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    # the key by the environment: a process list shows arguments
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_API_KEY": KEY}
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + 400
+            while not _is_up(address):
+                assert process.poll() is None, log.read_text()[-3000:]
+                assert time.monotonic() < deadline, log.read_text()[-3000:]
+                time.sleep(1)
+            yield address
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _is_up(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def server_tokens(address: str) -> tuple[int, int]:
+    """Prompt and completion tokens that the server has counted since its start."""
+    lines = httpx.get(f"{address}/metrics", headers={"Authorization": f"Bearer {KEY}"}).text.splitlines()
+    counted = [
+        sum(float(line.split()[-1]) for line in lines if line.startswith(f"vllm:{name}_tokens_total{{"))
+        for name in ("prompt", "generation")
+    ]
+    return int(counted[0]), int(counted[1])
+
+
+class Proxy(ThreadingHTTPServer):
+    """Hands requests on, after working off `faults`, one a request; a faulty request never reaches the server."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.address = address
+        self.faults: list[str] = []
+        self.delay = 0.0
+        self.requests = 0
+        self.bodies: list[Any] = []
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients that hang up are the point
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Proxy
+
+    def do_POST(self) -> None:
+        proxy = self.server
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with proxy.lock:
+            proxy.requests += 1
+            proxy.at_once += 1
+            proxy.most_at_once = max(proxy.most_at_once, proxy.at_once)
+            fault = proxy.faults.pop(0) if proxy.faults else ""
+        try:
+            time.sleep(proxy.delay)
+            self._answer(fault, body)
+        finally:
+            with proxy.lock:
+                proxy.at_once -= 1
+
+    def _answer(self, fault: str, body: bytes) -> None:
+        if fault == "cut":
+            self.connection.close()
+        elif fault == "slow":
+            time.sleep(4)
+        elif fault:
+            message = json.dumps({"error": {"message": f"broken {self.headers['Authorization']}"}}).encode()
+            self._send(int(fault), message, {"Retry-After": "1"} if fault == "429" else {})
+        else:
+            headers = {"Authorization": self.headers["Authorization"], "Content-Type": "application/json"}
+            reply = httpx.post(self.server.address + self.path, content=body, headers=headers, timeout=60)
+            with self.server.lock:
+                self.server.bodies.append(json.loads(body))
+            self._send(reply.status_code, reply.content, {})
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def proxy_before(address: str) -> Iterator[Proxy]:
+    """A proxy before the server at `address`."""
+    with Proxy(address) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
