@@ -12,7 +12,8 @@ USAGE = """usage: selfrl COMMAND …
 
   quickstart                         train and compare on the packaged tiny model, in minutes on a CPU
   train RECIPE.yaml [--key value …]  run a recipe (also: accelerate launch -m selfrl.cli …); --dry_run plans
-  eval MODEL --tasks gsm8k,…         benchmarks: accuracies, intervals, samples; `eval compare A B` tests two runs
+  eval MODEL --tasks gsm8k,…         benchmarks: accuracies, intervals, samples; `eval compare A B` tests two runs,
+                                     `eval prompts MODEL RUN` two prompts
   compare RECIPE.yaml [--jobs N]     several rewards from one start, over seeds: one table and one plot
   optimize TASK.yaml --model NAME    a better prompt without labels, by the model's own preferences
   paraphrase DATASET [--flag …]      write paraphrase pairs for contrastive rewards
