@@ -212,7 +212,8 @@ class Contest:
         counted = (self.wins_GG + self.wins_GG.T).sum(axis=1) > 0
         known = np.flatnonzero(counted)
         scores = expected_wins(bradley_terry(self.wins_GG[np.ix_(known, known)]))
-        of_text = dict(zip(known.tolist(), scores.tolist(), strict=True))
+        # the fit is good to some 1e-8: without rounding, equals would differ by chance
+        of_text = dict(zip(known.tolist(), scores.round(6).tolist(), strict=True))
         return [of_text.get(place) for place in self.places]
 
 

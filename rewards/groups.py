@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -83,7 +84,7 @@ def over_all_processes(
         try:
             result = [compute(everything)]
         except Exception as error:  # told to all, or the others would wait for ever
-            result = [error]
+            result = [_told(error)]
     dist.broadcast_object_list(result, src=0)
     if isinstance(result[0], Exception):
         raise result[0]
@@ -111,13 +112,22 @@ def shared_out(items: Sequence[Row], work: Callable[[list[Row]], Sequence[Result
     try:
         done: Any = list(work(list(items[dist.get_rank() :: size])))
     except Exception as error:  # told to all, or the others would wait for ever
-        done = error
+        done = _told(error)
     parts: list[Any] = [None] * size
     dist.all_gather_object(parts, done)
     for part in parts:
         if isinstance(part, Exception):
             raise part
     return [parts[i % size][i // size] for i in range(len(items))]
+
+
+def _told(error: Exception) -> Exception:
+    """The error as other processes can receive it: some, such as those of HTTP clients, cannot be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _several() -> bool:

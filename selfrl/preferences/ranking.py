@@ -83,7 +83,7 @@ def swiss_pairs(scores: Sequence[float], played: Collection[frozenset[int]]) -> 
     for i in range(size):
         for j in range(i + 1, size):
             if frozenset((i, j)) not in played:
-                # whole numbers make the matching exact; the squares pair neighbours, and few games outweigh them
+                # whole numbers make the matching exact; the squares pair neighbours, and a game outweighs all of them
                 apart = round(1000 * (scores[i] - scores[j]) / spread) if spread else 0
-                graph.add_edge(i, j, weight=-(apart**2) - 10**7 * (games[i] + games[j]))
+                graph.add_edge(i, j, weight=-(apart**2) - 1000**2 * size * (games[i] + games[j]))
     return sorted((min(pair), max(pair)) for pair in networkx.max_weight_matching(graph, maxcardinality=True))
