@@ -47,7 +47,9 @@ def test_nothing_that_is_put_in_makes_a_tag(parts: list[str]) -> None:
     "template", ["{{ nobody }}", "{{ first", "{% for x %}", "{{ first.upper.__globals__ }}", "{{ ''.__class__ }}"]
 )
 def test_a_template_that_cannot_be_filled_in_ends_in_a_sentence(template: str) -> None:
-    with pytest.raises(ValueError, match=r"^The judge's template cannot be filled in: .*; it may name first, second\.$"):
+    with pytest.raises(
+        ValueError, match=r"^The judge's template cannot be filled in: .*; it may name first, second\.$"
+    ):
         fill(template, {"first": "4", "second": "5"}, "the judge's template")
 
 

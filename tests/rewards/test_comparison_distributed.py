@@ -49,7 +49,7 @@ def run_rank(rank: int, borders: list[int], out: str) -> None:
 
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
 
-    class Local(Exception):
+    class LocalError(Exception):
         """One that no other process can be told of as it is."""
 
     found: dict[str, Any] = {"rewards": [], "calls": [], "metrics": [], "errors": []}
@@ -65,7 +65,7 @@ def run_rank(rank: int, borders: list[int], out: str) -> None:
             found["calls"].append(judge.calls)
             found["metrics"].append(logged)
     for failing in (0, 1):
-        for error in (OSError("the judge is away"), Local("not to be pickled")):
+        for error in (OSError("the judge is away"), LocalError("not to be pickled")):
             try:
                 reward_of(Moody(error if rank == failing else None))(**mine(ROWS // 2))
             except Exception as told:
@@ -114,5 +114,5 @@ def test_two_processes_agree_with_one_and_share_its_calls(tmp_path: Path) -> Non
     for left, right, alone in zip(first["calls"], second["calls"], calls * len(borders), strict=True):
         assert [a + b for a, b in zip(left, right, strict=True)] == alone
         assert all(0 <= a - b <= 2 for a, b in zip(left, right, strict=True))  # a comparison is two calls
-    sentences = [["OSError", "the judge is away"], ["RuntimeError", "Local: not to be pickled"]]
+    sentences = [["OSError", "the judge is away"], ["RuntimeError", "LocalError: not to be pickled"]]
     assert first["errors"] == second["errors"] == sentences * 2

@@ -274,7 +274,7 @@ def test_an_opened_model_stays_behind_when_pickled() -> None:
     ("options", "said"),
     [
         ({"swiss_rounds": 0}, "swiss_rounds is 0: it must be 1 or more."),
-        ({"judge": "gpt"}, 'judge is \'gpt\': give "policy", a mapping or a generator.'),
+        ({"judge": "gpt"}, "judge is 'gpt': give \"policy\", a mapping or a generator."),
         ({"judge": None}, 'judge is None: give "policy", a mapping or a generator.'),
         ({"judge": {}}, 'needs `backend` and `model`, or is "policy".'),
         ({"judge": {"backend": "transformers"}}, "needs `backend` and `model`"),
