@@ -94,7 +94,7 @@ def test_two_processes_agree_with_one_and_share_its_calls(tmp_path: Path) -> Non
         for rank in (0, 1)
     ]
     try:
-        outputs = [process.communicate(timeout=60) for process in processes]
+        outputs = [process.communicate(timeout=200) for process in processes]
     finally:
         for process in processes:
             process.kill()
