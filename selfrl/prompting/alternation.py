@@ -17,6 +17,7 @@ from selfrl.generation import Generator
 from selfrl.monitor.metrics import log_beside
 from selfrl.prompting.optimizer import PromptOptimizer, Settings
 from selfrl.prompting.page import write_page
+from selfrl.prompting.requests import Templates
 from selfrl.prompting.results import Run, read_run
 from selfrl.prompting.roles import ROLES, Role, RoleName, RoleSpec, open_roles, seed_of
 from selfrl.prompting.task import PromptTask, task_of
@@ -27,9 +28,9 @@ logger = logging.getLogger(__name__)
 class PromptAlternation(TrainerCallback):
     """Optimises the system prompt anew every `every` steps, for the policy as it is then, and trains on with the best.
 
-    It starts from the best prompt of a run of `selfrl optimize` and keeps that run's task and roles, with the policy
-    as executor; a role that was played by the executor's model is played by the policy, too. Each time the prompt in
-    use is the initial prompt of a new run of `rounds` rounds, on samples drawn anew, which is kept in
+    It starts from the best prompt of a run of `selfrl optimize` and keeps that run's task, templates and roles, with the
+    policy as executor; a role that was played by the executor's model is played by the policy, too. Each time the
+    prompt in use is the initial prompt of a new run of `rounds` rounds, on samples drawn anew, which is kept in
     `<output_dir>/prompts/step-N`. Where a role cannot be reached, training goes on with the prompt that it has.
 
     The main process optimises, with transformers, whatever writes the rollouts. `prompt/changed`, `prompt/failed`,
@@ -54,7 +55,7 @@ class PromptAlternation(TrainerCallback):
         begun = read_run(source)
         self.prompt = begun.best_prompt
         self.task: PromptTask = task_of(begun.begun["task"], f"the run {source}")
-        self.settings = Settings(**begun.begun["settings"])
+        self.settings, self.templates = Settings(**begun.begun["settings"]), Templates(**begun.begun["templates"])
         self.specs = _specs(begun, source)
         self.every, self.rounds, self.batch_size = every, rounds, batch_size
         self._trainer: Any = None
@@ -107,6 +108,7 @@ class PromptAlternation(TrainerCallback):
                 executor=roles["executor"],
                 evaluator=roles["evaluator"],
                 settings=settings,
+                templates=self.templates,
             )
             run = optimizer.run()
         except (ValueError, OSError) as error:

@@ -20,7 +20,9 @@ def task(prompt: str = "quality 1", questions: int = 3) -> PromptTask:
 def role_of(prompt: Any) -> str:
     """Which of the three requests a conversation is."""
     text = prompt[-1]["content"]
-    return "optimizer" if "You improve" in text else "evaluator" if "Two models" in text else "executor"
+    if "You improve" in text or text.startswith("Improve this"):
+        return "optimizer"
+    return "evaluator" if "Two models" in text or text.startswith("Compare.") else "executor"
 
 
 def qualities(request: str) -> tuple[float, float]:

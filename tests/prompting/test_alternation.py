@@ -134,6 +134,7 @@ def test_optimisation_alternates_with_training_and_survives_a_kill(
     found = read_run(tmp_path / "whole" / "prompts" / "step-2")
     assert found.initial_prompt == "Say a odd word."
     assert found.begun["roles"]["executor"]["model"] == "the policy"
+    assert found.begun["templates"] == {"optimize": OPTIMIZE, "evaluate": EVALUATE}
     assert found.rounds[0].answers is not None
     assert all(answer is not None for answer in found.rounds[0].answers)
     assert not (tmp_path / "whole" / "prompts" / "step-4").exists()  # nothing is trained after the last step
