@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 class PromptAlternation(TrainerCallback):
     """Optimises the system prompt anew every `every` steps, for the policy as it is then, and trains on with the best.
 
-    It starts from the best prompt of a run of `selfrl optimize` and keeps that run's task, templates and roles, with the
-    policy as executor; a role that was played by the executor's model is played by the policy, too. Each time the
+    It starts from the best prompt of a run of `selfrl optimize` and keeps that run's task, templates and roles, with
+    the policy as executor; a role that was played by the executor's model is played by the policy, too. Each time the
     prompt in use is the initial prompt of a new run of `rounds` rounds, on samples drawn anew, which is kept in
     `<output_dir>/prompts/step-N`. Where a role cannot be reached, training goes on with the prompt that it has.
 
