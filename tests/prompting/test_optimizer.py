@@ -236,7 +236,7 @@ def test_a_biased_judge_of_70_percent_finds_the_better_prompt_more_often_than_in
 ) -> None:
     """Runs of two rounds with the better prompt as the new one and as the initial one. A verdict is right with
     probability 0.95 if the better outputs are shown in one place and 0.45 in the other: 70 % in all."""
-    runs = 150
+    runs = 100
     as_new, as_best = random_order(sum(right) / 2)
     won = sum(
         optimizer(tmp_path / f"n{s}", Scripted(["quality 2"], right, s), finalists=4).run().best == 2
@@ -259,7 +259,7 @@ def test_even_without_finals_balanced_order_decides_right_more_often(right: tupl
 
 
 def test_the_enumeration_is_what_a_round_does(tmp_path: Path) -> None:
-    right, runs = (0.95, 0.45), 300
+    right, runs = (0.95, 0.45), 200
     won = sum(optimizer(tmp_path / str(s), Scripted(right=right, seed=s)).run().best == 2 for s in range(runs)) / runs
     assert won == pytest.approx(exactly(right, True), abs=0.08)
 

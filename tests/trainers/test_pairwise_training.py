@@ -108,7 +108,7 @@ def test_the_policy_judges_with_the_weights_of_the_step(tmp_path: Path, kind: st
 @pytest.mark.slow
 def test_training_follows_the_judge_in_plain_trl(tmp_path: Path) -> None:
     options = {**OPTIONS, "per_device_train_batch_size": 64, "num_generations": 8, "max_completion_length": 40}
-    config = trl.GRPOConfig(str(tmp_path), max_steps=20, learning_rate=3e-4, loss_type="grpo", **options)
+    config = trl.GRPOConfig(str(tmp_path), max_steps=12, learning_rate=3e-4, loss_type="grpo", **options)
     trainer = trl.GRPOTrainer(
         str(TINY_MODEL), likes_large(), config, train_dataset=tiny_problems("train", 200).select_columns("prompt")
     )
@@ -132,7 +132,7 @@ def test_plain_trl_cannot_hand_over_the_policy(tmp_path: Path) -> None:
 def test_it_judges_for_online_dpo(tmp_path: Path) -> None:
     config = OnlineDPOConfig(
         str(tmp_path),
-        max_steps=25,
+        max_steps=8,
         learning_rate=3e-4,
         max_new_tokens=40,
         missing_eos_penalty=None,
