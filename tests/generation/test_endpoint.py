@@ -6,10 +6,11 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from json_handler import JsonHandler
 
 from selfrl.generation import Sampling
 from selfrl.generation.endpoint import EndpointGenerator
@@ -36,14 +37,14 @@ class Server(ThreadingHTTPServer):
         pass  # clients that hang up are the point
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     server: Server
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def answer(self, body: bytes) -> None:
+        asked = json.loads(body)
         server = self.server
         with server.lock:
-            server.requests.append(body)
+            server.requests.append(asked)
             server.times.append(time.monotonic())
             server.keys.add(self.headers.get("Authorization"))
             server.at_once += 1
@@ -68,8 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         elif fault:  # as some servers do, the error echoes the key
             self.reply(int(fault), {"error": {"message": f"broken {self.headers.get('Authorization')}"}}, {})
         else:
-            text = "echo: " + body["messages"][-1]["content"]
-            n = min(body["n"], server.max_n)
+            text = "echo: " + asked["messages"][-1]["content"]
+            n = min(asked["n"], server.max_n)
             choices = [
                 {"index": i, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
                 for i in range(n)
@@ -87,21 +88,6 @@ class Handler(BaseHTTPRequestHandler):
                 },
                 {},
             )
-
-    def reply(self, status: int, body: Any, headers: dict[str, str]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in {
-            **headers,
-            "Content-Type": "application/json",
-            "Content-Length": str(len(data)),
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
+from json_handler import JsonHandler
 
 KEY = "sk-very-secret-0123456789"
 
@@ -92,12 +93,11 @@ class Proxy(ThreadingHTTPServer):
         pass  # clients that hang up are the point
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     server: Proxy
 
-    def do_POST(self) -> None:
+    def answer(self, body: bytes) -> None:
         proxy = self.server
-        body = self.rfile.read(int(self.headers["Content-Length"]))
         with proxy.lock:
             proxy.requests += 1
             proxy.at_once += 1
@@ -105,35 +105,25 @@ class _Handler(BaseHTTPRequestHandler):
             fault = proxy.faults.pop(0) if proxy.faults else ""
         try:
             time.sleep(proxy.delay)
-            self._answer(fault, body)
+            self._work_off(fault, body)
         finally:
             with proxy.lock:
                 proxy.at_once -= 1
 
-    def _answer(self, fault: str, body: bytes) -> None:
+    def _work_off(self, fault: str, body: bytes) -> None:
         if fault == "cut":
             self.connection.close()
         elif fault == "slow":
             time.sleep(4)
         elif fault:
-            message = json.dumps({"error": {"message": f"broken {self.headers['Authorization']}"}}).encode()
-            self._send(int(fault), message, {"Retry-After": "1"} if fault == "429" else {})
+            message = {"error": {"message": f"broken {self.headers['Authorization']}"}}
+            self.reply(int(fault), message, {"Retry-After": "1"} if fault == "429" else {})
         else:
             headers = {"Authorization": self.headers["Authorization"], "Content-Type": "application/json"}
             reply = httpx.post(self.server.address + self.path, content=body, headers=headers, timeout=60)
             with self.server.lock:
                 self.server.bodies.append(json.loads(body))
-            self._send(reply.status_code, reply.content, {})
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: Any) -> None:
-        pass
+            self.reply(reply.status_code, reply.content, {})
 
 
 @contextmanager

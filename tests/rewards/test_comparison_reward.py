@@ -8,13 +8,14 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_handler import JsonHandler
 from scipy.stats import spearmanr
 
 from selfrl.generation import Generation, Sampling
@@ -446,40 +447,25 @@ def test_an_unread_comparison_is_not_played_again() -> None:
     assert contest.rewards() == [None] * 4
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     """Prefers the larger number; is out of order once, and refuses for good whatever names 9."""
 
     server: Any
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        text = body["messages"][-1]["content"]
+    def answer(self, body: bytes) -> None:
+        asked = json.loads(body)
+        text = asked["messages"][-1]["content"]
         with self.server.lock:
-            self.server.requests.append(body)
+            self.server.requests.append(asked)
             broken = len(self.server.requests) == 1
         first, second = text.split("|")[1:]
         if broken:
-            self.reply(503, {"error": {"message": "busy"}})
+            self.reply(503, {"error": {"message": "busy"}}, {"Retry-After": "0"})
         elif first == "9":  # the other order is answered
-            self.reply(400, {"error": {"message": "too long"}})
+            self.reply(400, {"error": {"message": "too long"}}, {})
         else:
             message = {"role": "assistant", "content": f"<choice>{larger('', first, second)}</choice>"}
-            self.reply(200, {"id": "1", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
-
-    def reply(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(data)),
-            "Retry-After": "0",
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args: Any) -> None:
-        pass
+            self.reply(200, {"id": "1", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}, {})
 
 
 @pytest.fixture
