@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selfrl.eval.cache import GenerationCache, request_hash
-from selfrl.generation import Generation, Generator, Prompt, Sampling
+from selfrl.generation import Generation, Generator, Prompt, Sampling, seed_of
 
 CHUNK = 512  # completions between two saves
 
@@ -51,6 +50,4 @@ def generate_cached(
 
 
 def _seed(seed: int | None, key: str, count: int) -> int | None:
-    if seed is None:
-        return None
-    return int.from_bytes(hashlib.sha256(f"{seed}/{key}/{count}".encode()).digest()[:4]) >> 1
+    return None if seed is None else seed_of(seed, key, count)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfrl.eval.evaluation import TaskResult
+from selfrl.files import write_whole
 
 SCHEMA = pa.schema(
     [
@@ -68,9 +69,7 @@ def result_entry(result: TaskResult) -> dict[str, Any]:
 def write_results(out: Path, results: dict[str, Any]) -> None:
     """Write `results.json`, whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
-    part = out / "results.json.part"
-    part.write_text(json.dumps(results, indent=1) + "\n")
-    part.replace(out / "results.json")
+    write_whole(out / "results.json", json.dumps(results, indent=1) + "\n")
 
 
 def read_results(out: Path) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from rich.console import Console
 
 from selfrl.comparison_report import write_report
 from selfrl.data.tiny import tiny_problems
+from selfrl.files import write_whole
 from selfrl.monitor.heldout import HeldOutAccuracy
 from selfrl.monitor.labels import LabelWatch
 from selfrl.monitor.metrics import read_metrics
@@ -169,9 +170,7 @@ def run_arm(comparison: Comparison, arm: str, seed: int, folder: Path, threads: 
         "labels": label_curve(read_metrics(folder / "metrics.jsonl"), [r.__name__ for r in plan.rewards]),
         "seconds": time.perf_counter() - started,
     }
-    part = folder / "result.json.part"
-    part.write_text(json.dumps(result, indent=1) + "\n")
-    part.rename(folder / "result.json")
+    write_whole(folder / "result.json", json.dumps(result, indent=1) + "\n")
     return result
 
 

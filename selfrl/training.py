@@ -16,12 +16,10 @@ from trl.data_utils import is_conversational
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
-from selfrl.files import write_whole
 from selfrl.generation.tokens import check_system_role
 from selfrl.monitor.metrics import MetricsFile
 from selfrl.monitor.progress import ProgressLines
 from selfrl.recipe import Plan
-from selfrl.trainers.system_prompt import FILE
 
 
 def load_dataset(plan: Plan) -> Dataset:
@@ -111,8 +109,6 @@ def run(trainer: Any) -> None:
         resume = latest_checkpoint(Path(trainer.args.output_dir))
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     trainer.save_model()
-    if trainer.system_prompt is not None and trainer.args.should_save:
-        write_whole(Path(trainer.args.output_dir) / FILE, trainer.system_prompt)
 
 
 def print_plan(plan: Plan, console: Console) -> None:

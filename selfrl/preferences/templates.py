@@ -9,6 +9,8 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from selfrl.generation.replies import last_between
+
 TAGS = (
     "requirements best_prompt example question output output_a output_b reference_answer task response_a response_b "
     "analysis modification prompt choice"
@@ -61,7 +63,4 @@ def read_tag(text: str, tag: str) -> str | None:
     >>> read_tag("<prompt>cut off", "prompt") is None
     True
     """
-    end = text.rfind(f"</{tag}>")
-    start = text.rfind(f"<{tag}>", 0, max(end, 0))
-    found = text[start + len(tag) + 2 : end].strip() if start >= 0 and end > start else ""
-    return found or None
+    return last_between(text, f"<{tag}>", f"</{tag}>")

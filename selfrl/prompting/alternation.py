@@ -13,13 +13,13 @@ from typing import Any
 from accelerate.utils import broadcast_object_list
 from transformers import TrainerCallback
 
-from selfrl.generation import Generator
+from selfrl.generation import Generator, seed_of
 from selfrl.monitor.metrics import log_beside
 from selfrl.prompting.optimizer import PromptOptimizer, Settings
 from selfrl.prompting.page import write_page
 from selfrl.prompting.requests import Templates
 from selfrl.prompting.results import Run, read_run
-from selfrl.prompting.roles import ROLES, Role, RoleName, RoleSpec, open_roles, seed_of
+from selfrl.prompting.roles import ROLES, Role, RoleName, RoleSpec, open_roles
 from selfrl.prompting.task import PromptTask, task_of
 
 logger = logging.getLogger(__name__)
@@ -40,14 +40,13 @@ class PromptAlternation(TrainerCallback):
         source: folder of the run to start from.
         every: steps between two optimisations.
         rounds: of each; the first of them runs the prompt in use.
-        batch_size: answers at a time.
 
     Raises:
         ValueError: for a folder without a run, one whose models were not opened by name, or numbers below 1 (rounds:
             below 2).
     """
 
-    def __init__(self, source: str, every: int, rounds: int, batch_size: int = 16) -> None:
+    def __init__(self, source: str, every: int, rounds: int) -> None:
         if every < 1 or rounds < 2:
             raise ValueError(
                 f"prompt_every is {every} and prompt_rounds {rounds}: they must be 1 or more, and 2 or more."
@@ -57,7 +56,7 @@ class PromptAlternation(TrainerCallback):
         self.task: PromptTask = task_of(begun.begun["task"], f"the run {source}")
         self.settings, self.templates = Settings(**begun.begun["settings"]), Templates(**begun.begun["templates"])
         self.specs = _specs(begun, source)
-        self.every, self.rounds, self.batch_size = every, rounds, batch_size
+        self.every, self.rounds = every, rounds
         self._trainer: Any = None
         self._opened: dict[RoleName, Role] = {}
 
@@ -67,9 +66,7 @@ class PromptAlternation(TrainerCallback):
         trainer.system_prompt = self.prompt
         trainer.add_callback(self)
         own = self.specs["executor"].back_end
-        self._opened = open_roles(
-            {name: spec for name, spec in self.specs.items() if spec.back_end != own}, self.batch_size
-        )
+        self._opened = open_roles({name: spec for name, spec in self.specs.items() if spec.back_end != own})
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Drop optimisations that a resumed run is about to make again."""

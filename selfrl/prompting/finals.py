@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from selfrl.preferences.ranking import bradley_terry
-from selfrl.prompting.results import STANDING, Comparison, Round, champion_of
+from selfrl.prompting.results import STANDING, Comparison, Run
 
 
 def strengths(numbers: Sequence[int], comparisons: Sequence[Comparison]) -> dict[int, float]:
@@ -27,29 +27,25 @@ def strengths(numbers: Sequence[int], comparisons: Sequence[Comparison]) -> dict
     return dict(zip(numbers, bradley_terry(wins).tolist(), strict=True))
 
 
-def contenders(rounds: Sequence[Round], comparisons: Sequence[Comparison], most: int) -> list[Round]:
+def contenders(run: Run, most: int) -> list[int]:
     """Rounds whose prompt won or tied, the initial one among them: the last winner and the strongest others.
 
     Args:
-        rounds: all of them.
-        comparisons: what the rounds found.
+        run: its rounds are over.
         most: how many at most.
+
+    Returns:
+        their numbers, in order.
     """
-    standing = [r for r in rounds if r.outcome in STANDING]
-    champion = champion_of(rounds)
-    strength = strengths([r.number for r in standing], comparisons)
-    others = sorted((r for r in standing if r is not champion), key=lambda r: (-strength[r.number], -r.number))
-    return sorted([champion, *others[: most - 1]], key=lambda r: r.number)
+    standing = [r.number for r in run.rounds if r.outcome in STANDING]
+    champion = run.champion.number
+    strength = strengths(standing, run.comparisons)
+    others = sorted((number for number in standing if number != champion), key=lambda n: (-strength[n], -n))
+    return sorted([champion, *others[: most - 1]])
 
 
-def best_of(finalists: Sequence[int], champion: int, comparisons: Sequence[Comparison]) -> int:
-    """The finalist with the highest strength over all votes; the last winner's number where none is higher.
-
-    Args:
-        finalists: numbers of the rounds that met.
-        champion: of the last winner, one of them.
-        comparisons: of rounds and finals.
-    """
-    strength = strengths(finalists, comparisons)
+def best_of(run: Run) -> int:
+    """The finalist with the highest strength over all votes; the last winner's number where none is higher."""
+    strength, champion = strengths(run.finalists, run.comparisons), run.champion.number
     best = max(strength.values())
     return champion if strength[champion] > best - 1e-9 else max(strength, key=lambda number: strength[number])

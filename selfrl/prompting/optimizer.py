@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfrl.data.loading import conversation
-from selfrl.generation import Message, Prompt
+from selfrl.generation import Message, Prompt, seed_of
 from selfrl.preferences.verdicts import balanced_votes
 from selfrl.prompting.finals import best_of, contenders
 from selfrl.prompting.requests import Templates, read_proposal
@@ -29,9 +29,10 @@ from selfrl.prompting.results import (
     summed,
     write_run,
 )
-from selfrl.prompting.roles import Role, RoleName, Usage, seed_of
+from selfrl.prompting.roles import Role, RoleName, Usage
 from selfrl.prompting.task import Example, PromptTask, load_task
 
+Answers = Sequence[Answer | None]
 VOTES_PER_ORDER = 2  # of the 4 that a round takes
 
 
@@ -154,7 +155,7 @@ class PromptOptimizer:
                 self._keep()
         if state.best is None:
             state.finals = self._finals()
-            state.best = best_of(state.finalists, state.champion.number, state.comparisons)
+            state.best = best_of(state)
             self._keep()
         if state.heldout is None and self._heldout and state.best != 1:
             state.heldout = self._check()
@@ -185,7 +186,7 @@ class PromptOptimizer:
         elif current.answers is None:
             current.answers, usage = self._execute(current.prompt, self.examples, current.number)
             current.usage["executor"] = usage
-            if not shared(best, current):
+            if not in_common(best.answers, current.answers):
                 current.outcome = "no answers"
         else:
             (current.comparison,), current.usage["evaluator"] = self._compare([(best, current)], current.number)
@@ -220,11 +221,7 @@ class PromptOptimizer:
 
     def _compare(self, pairs: Sequence[tuple[Round, Round]], what: object) -> tuple[list[Comparison], Usage]:
         """Comparisons of pairs of rounds, on the questions that both answered."""
-        shown = []
-        for pair in pairs:
-            examples = [self.examples[i] for i in shared(*pair)]
-            one, two = ([answers_of(r)[i] for i in shared(*pair)] for r in pair)
-            shown.append(Shown(examples, one, two))
+        shown = [Shown.of(self.examples, one.answers, two.answers) for one, two in pairs]
         found, usage = self._judge(shown, what, VOTES_PER_ORDER)
         return [Comparison(a.number, b.number, ballots) for (a, b), ballots in zip(pairs, found, strict=True)], usage
 
@@ -247,9 +244,9 @@ class PromptOptimizer:
 
     def _finals(self) -> list[Comparison]:
         state = self.state
-        finalists = contenders(state.rounds, state.comparisons, self.settings.finalists)
-        state.finalists = [r.number for r in finalists]
-        pairs = [(one, two) for one, two in combinations(finalists, 2) if shared(one, two)]
+        state.finalists = contenders(state, self.settings.finalists)
+        finalists = [state.rounds[number - 1] for number in state.finalists]
+        pairs = [(a, b) for a, b in combinations(finalists, 2) if in_common(a.answers, b.answers)]
         if not pairs:
             return []
         found, usage = self._compare(pairs, "finals")
@@ -260,11 +257,7 @@ class PromptOptimizer:
         examples = [self.task.qa[i] for i in self._heldout]
         one, before = self._execute(self.task.prompt, examples, "held-out initial")
         two, after = self._execute(self.state.best_prompt, examples, "held-out best")
-        pairs = {
-            i: Shown([example], [a.text], [b.text])
-            for i, (example, a, b) in enumerate(zip(examples, one, two, strict=True))
-            if a is not None and b is not None
-        }
+        pairs = {i: Shown([examples[i]], [a], [b]) for i, (a, b) in in_common(one, two).items()}
         found, judging = self._judge(list(pairs.values()), "held-out", 1) if pairs else ([], Usage())
         ballots = dict(zip(pairs, found, strict=True))
         usage: dict[RoleName, Usage] = {"executor": before + after, "evaluator": judging}
@@ -280,6 +273,12 @@ class Shown(NamedTuple):
     examples: Sequence[Example]
     one: Sequence[str]
     two: Sequence[str]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example], one: Answers | None, two: Answers | None) -> Shown:
+        """The outputs on those of the examples that both answered."""
+        found = in_common(one, two)
+        return cls([examples[i] for i in found], [a for a, _ in found.values()], [b for _, b in found.values()])
 
 
 def begin(out: Path, begun: dict[str, Any], samples: list[int]) -> Run:
@@ -317,15 +316,10 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def answers_of(r: Round) -> list[str]:
-    """Texts of a round's answers; a failed one is empty, and never shown."""
-    return ["" if answer is None else answer.text for answer in r.answers or []]
-
-
-def shared(one: Round, two: Round) -> list[int]:
-    """Places of the questions that both rounds answered."""
-    pairs = zip(one.answers or [], two.answers or [], strict=True)
-    return [i for i, (a, b) in enumerate(pairs) if a is not None and b is not None]
+def in_common(one: Answers | None, two: Answers | None) -> dict[int, tuple[str, str]]:
+    """Both texts of the questions that were answered twice, by their places."""
+    pairs = zip(one or [], two or [], strict=True)
+    return {i: (a.text, b.text) for i, (a, b) in enumerate(pairs) if a is not None and b is not None}
 
 
 def outcome_of(comparison: Comparison) -> Outcome:

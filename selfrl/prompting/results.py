@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -145,8 +145,8 @@ class Run:
 
     @property
     def champion(self) -> Round:
-        """The last round that won against the best before it."""
-        return champion_of(self.rounds)
+        """The last round that won against the best before it; the first, if none did."""
+        return next(r for r in reversed(self.rounds) if r.outcome in ("start", "won"))
 
     @property
     def initial_prompt(self) -> str:
@@ -170,11 +170,6 @@ class Run:
         """Of each role, summed over the whole run."""
         parts = [r.usage for r in self.rounds] + [self.finals_usage]
         return summed([*parts, *([self.heldout.usage] if self.heldout else [])])
-
-
-def champion_of(rounds: Sequence[Round]) -> Round:
-    """The last round that won against the best before it; the first, if none did."""
-    return next(r for r in reversed(rounds) if r.outcome in ("start", "won"))
 
 
 def summed(parts: Iterable[dict[RoleName, Usage]]) -> dict[RoleName, Usage]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -92,15 +91,6 @@ def check_prices(*prices: float) -> None:
     """Refuse negative prices."""
     if min(prices) < 0:
         raise ValueError("A price is negative: give prices of 0 or more for a million tokens.")
-
-
-def seed_of(seed: int, *what: object) -> int:
-    """A seed of its own for everything that is drawn.
-
-    >>> seed_of(0, "optimizer", 2) == seed_of(0, "optimizer", 3)
-    False
-    """
-    return int.from_bytes(hashlib.sha256("/".join(map(str, (seed, *what))).encode()).digest()[:4]) >> 1
 
 
 @dataclass(frozen=True)

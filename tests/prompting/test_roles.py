@@ -5,9 +5,10 @@ import os
 import pytest
 from scripted import Scripted
 
+from selfrl.generation import seed_of
 from selfrl.generation.endpoint import EndpointGenerator
 from selfrl.generation.hf import TransformersGenerator
-from selfrl.prompting.roles import Role, RoleSpec, Usage, open_roles, seed_of
+from selfrl.prompting.roles import Role, RoleSpec, Usage, open_roles
 
 
 def test_roles_with_the_same_back_end_share_it() -> None:

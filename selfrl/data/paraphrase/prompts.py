@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from selfrl.generation.replies import last_between
+
 START, END = "<<<REWRITTEN>>>", "<<<END>>>"
 
 INSTRUCTION = f"""You rewrite mathematical problems.
@@ -31,7 +33,4 @@ def read_rewrite(reply: str) -> str | None:
     >>> read_rewrite("Sure!\n<<<REWRITTEN>>>\nAdd 2 and 3.\n<<<END>>>")
     'Add 2 and 3.'
     """
-    end = reply.rfind(END)
-    start = reply.rfind(START, 0, max(end, 0))
-    text = reply[start + len(START) : end].strip() if start >= 0 and end > start else ""
-    return text or None
+    return last_between(reply, START, END)
