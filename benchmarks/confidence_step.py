@@ -8,7 +8,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from selfrl.monitor.metrics import read_metrics
+from selfrl.monitor.metrics_file import read_metrics
 from selfrl.recipe import parse_recipe
 from selfrl.training import build_trainer
 

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from trl.trainer.utils import split_tensor_dict
 
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.rewards import AccuracyReward
 from selfrl.trainers import GRPOConfig, GRPOTrainer, NFTConfig, NFTTrainer
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from selfrl.monitor.metrics import read_metrics
+from selfrl.monitor.metrics_file import read_metrics
 from selfrl.recipe import parse_recipe
 from selfrl.rewards import ContrastiveAgreementReward
 from selfrl.training import build_trainer

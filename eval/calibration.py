@@ -15,8 +15,8 @@ from selfrl.eval.statistics import auroc, calibration_error
 from selfrl.generation import Prompt
 from selfrl.generation.tokens import prompt_ids
 from selfrl.signals import token_signals
-from selfrl.signals.confidence import TokenSignal
-from selfrl.trainers.output_head import OutputHead, causal_model
+from selfrl.signals.output_head import OutputHead, causal_model
+from selfrl.signals.token_confidence import TokenSignal
 
 # signal -> the token signal that it is a mean of, and what turns the mean into a confidence
 TOKEN_SIGNALS: dict[str, TokenSignal] = {

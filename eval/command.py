@@ -13,9 +13,9 @@ from selfrl.eval.evaluation import Model
 from selfrl.eval.flags import EPILOG, add_flags, default_out, evaluation_of, settings_of
 from selfrl.eval.pairing import compare, differing
 from selfrl.eval.pairing_report import print_comparison
-from selfrl.eval.prompts import compare_prompts
 from selfrl.eval.running import finish, generate
-from selfrl.prompting.results import read_prompt
+from selfrl.eval.two_prompts import compare_prompts
+from selfrl.prompting.run_record import read_prompt
 
 
 def build_parser() -> argparse.ArgumentParser:

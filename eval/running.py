@@ -12,16 +12,17 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from selfrl.data.tiny import model_path
 from selfrl.eval.calibration import calibration_rows, model_signals, vote_shares
 from selfrl.eval.contamination import contamination
 from selfrl.eval.evaluation import Job, Model, NoCompletionsError, Settings, TaskResult, environment, run_job
 from selfrl.eval.harness import run_harness
-from selfrl.eval.page import write_page
-from selfrl.eval.report import percent, print_report, write_report
+from selfrl.eval.report import print_report, write_report
 from selfrl.eval.results import result_entry, sample_rows, write_results, write_samples
+from selfrl.eval.samples_page import write_page
 from selfrl.eval.task import Style
 from selfrl.generation.hf import TransformersGenerator
+from selfrl.models import model_path
+from selfrl.tables import percent
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Rewards that need no labels, and their controls, for TRL's trainers."""
 
 from selfrl.rewards.boundary import BoundaryReward
-from selfrl.rewards.comparison import PairwiseSelfReward
 from selfrl.rewards.confidence import (
     AnswerProbabilityReward,
     EntropyReward,
@@ -9,9 +8,10 @@ from selfrl.rewards.confidence import (
     SelfCertaintyReward,
 )
 from selfrl.rewards.controls import RandomReward
-from selfrl.rewards.entropy import SemanticEntropyReward
 from selfrl.rewards.formats import FormatReward
 from selfrl.rewards.ground_truth import AccuracyReward
+from selfrl.rewards.pairwise import PairwiseSelfReward
+from selfrl.rewards.semantic_entropy import SemanticEntropyReward
 from selfrl.rewards.shopping import RationaleCertaintyReward, ShopActionReward, ShopFormatReward
 from selfrl.rewards.voting import ContrastiveAgreementReward, MajorityVoteReward
 

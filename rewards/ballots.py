@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from selfrl.answers import canonical_key, read_answer
 from selfrl.answers.keys import KeyMode, ReadAnswer
-from selfrl.rewards.groups import Metrics, completion_text
+from selfrl.conversation import completion_text
+from selfrl.rewards.groups import Metrics
 
 
 class Ballot(NamedTuple):

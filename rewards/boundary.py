@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from selfrl.rewards.groups import Metrics, consecutive_groups, over_all_processes, prompt_id
+from selfrl.conversation import prompt_id
+from selfrl.distributed import over_all_processes
+from selfrl.rewards.groups import Metrics, consecutive_groups
 from selfrl.rewards.internal_confidence import (
     entropy_certainty,
     length_normalised_probability,

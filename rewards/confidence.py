@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from selfrl.answers import extract
-from selfrl.rewards.groups import completion_text
+from selfrl.conversation import completion_text
 from selfrl.rewards.signals import handed
 from selfrl.rewards.spans import Span, token_span
 

@@ -6,7 +6,9 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from selfrl.rewards.groups import Metrics, over_all_processes, prompt_id
+from selfrl.conversation import prompt_id
+from selfrl.distributed import over_all_processes
+from selfrl.rewards.groups import Metrics
 
 
 class RandomReward:

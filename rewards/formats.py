@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from selfrl.answers.extract import boxed
-from selfrl.rewards.groups import completion_text
+from selfrl.conversation import completion_text
 
 Style = Literal["boxed", "think_answer"]
 

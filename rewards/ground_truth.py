@@ -9,7 +9,7 @@ from typing import Any
 
 from selfrl.answers import canonical_key, extract, read_answer
 from selfrl.answers.symbolic import keys_equivalent
-from selfrl.rewards.groups import completion_text
+from selfrl.conversation import completion_text
 
 
 @lru_cache(maxsize=65536)

@@ -16,10 +16,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from selfrl.rewards.groups import completion_text
-from selfrl.rewards.shopping_actions import Action, read_action, read_reply, rouge_l
+from selfrl.conversation import completion_text
+from selfrl.rewards.shopping_actions import Action, read_action, read_reply
 from selfrl.rewards.signals import handed
 from selfrl.rewards.spans import overlapping
+from selfrl.text import rouge_l
 
 TYPE, CLICK_NAME, TYPED_NAME, TYPED_TEXT = 0.3, 0.2, 0.1, 0.1
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, NoReturn
 
 TYPES = ("terminate", "click", "type_and_submit")
 MAX_TEXT = 20_000
-MAX_WORDS = 200
 _FENCED = re.compile(r"```[a-zA-Z]{0,10}\n(.*)```", re.DOTALL)
 _RATIONALE = re.compile(r'"rationale"[ \t\r\n]{0,9}:[ \t\r\n]{0,9}("(?:[^"\\]|\\.)*")', re.DOTALL)
 
@@ -66,25 +65,6 @@ def read_action(value: Any) -> Action | None:
         return None
     name, text = (None if attribute is None else attribute.strip() or None for attribute in attributes)
     return Action(value["type"], name, text)
-
-
-def rouge_l(said: str, true: str) -> float:
-    """ROUGE-L: F1 of the longest common subsequence of words, case aside; 0 if either has no word.
-
-    Words beyond the first 200 are left out.
-
-    >>> round(rouge_l("buy the red shoes", "Buy red shoes"), 3)
-    0.857
-    """
-    mine, theirs = (re.findall(r"\w+", text.lower())[:MAX_WORDS] for text in (said, true))
-    if not mine or not theirs:
-        return 0.0
-    row = [0] * (len(theirs) + 1)
-    for word in mine:
-        above_left = 0
-        for j, other in enumerate(theirs, start=1):
-            above_left, row[j] = row[j], above_left + 1 if word == other else max(row[j], row[j - 1])
-    return 2 * row[-1] / (len(mine) + len(theirs))
 
 
 def _strict_json(text: str) -> Any:

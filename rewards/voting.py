@@ -9,9 +9,11 @@ from typing import Any, Literal, get_args
 
 from selfrl.answers import merge_keys, vote
 from selfrl.answers.keys import KeyMode, ReadAnswer
-from selfrl.answers.voting import Ties
+from selfrl.answers.majority import Ties
+from selfrl.conversation import prompt_id
+from selfrl.distributed import over_all_processes
 from selfrl.rewards.ballots import Ballot, agreement, label_accuracy, read_ballots, settled, vote_metrics
-from selfrl.rewards.groups import Metrics, consecutive_groups, over_all_processes, prompt_id
+from selfrl.rewards.groups import Metrics, consecutive_groups
 
 Voters = Literal["group", "teacher"]
 

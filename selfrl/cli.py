@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare(argv: list[str]) -> int:
-    from selfrl.comparison import main as compare
+    from selfrl.compare.arms import main as compare
 
     try:
         return compare(argv)

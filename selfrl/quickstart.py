@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
 from selfrl.eval.sampled import SampledAccuracy
+from selfrl.models import TINY_MODEL
 from selfrl.monitor.heldout import HeldOutAccuracy
-from selfrl.monitor.metrics import read_metrics
+from selfrl.monitor.metrics_file import read_metrics
 from selfrl.monitor.progress import ProgressLines
-from selfrl.monitor.tables import markdown_table
 from selfrl.recipe import parse_recipe
+from selfrl.tables import markdown_table
 from selfrl.training import build_trainer
 
 RECIPE = "recipes/co_rewarding/tiny.yaml"

@@ -22,12 +22,12 @@ import trl
 import yaml
 
 import selfrl.rewards
-from selfrl.data.tiny import model_path
+from selfrl.models import model_path
+from selfrl.presets import PRESETS
 from selfrl.prompting.alternation import PromptAlternation
-from selfrl.prompting.results import read_prompt
+from selfrl.prompting.run_record import read_prompt
 from selfrl.suggest import refuse_unknown
 from selfrl.trainers import GRPOConfig, GRPOTrainer, NFTConfig, NFTTrainer, RLOOConfig, RLOOTrainer, TeacherConfig
-from selfrl.trainers.presets import PRESETS
 
 TRAINERS: dict[str, tuple[type, type]] = {
     "grpo": (GRPOConfig, GRPOTrainer),
@@ -46,7 +46,7 @@ class Recipe:
         rewards: reward class names of `selfrl.rewards` (or `module.Class`) to their keyword arguments; as a
             flag, JSON or one bare name.
         trainer: "grpo", "rloo" or "nft".
-        preset: name of a paper's hyper-parameters, see [`selfrl.trainers.presets`].
+        preset: name of a paper's hyper-parameters, see [`selfrl.presets`].
         dataset_config: configuration name of a hub data set.
         dataset_split: split to train on.
         prompt_column: column of the questions.

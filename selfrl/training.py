@@ -17,7 +17,7 @@ from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
 from selfrl.generation.tokens import check_system_role
-from selfrl.monitor.metrics import MetricsFile
+from selfrl.monitor.metrics_file import MetricsFile
 from selfrl.monitor.progress import ProgressLines
 from selfrl.recipe import Plan
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from selfrl.cli import main
-from selfrl.comparison import Comparison
-from selfrl.comparison_report import mean_curve, table_rows
+from selfrl.compare.arms import Comparison
+from selfrl.compare.comparison_report import mean_curve, table_rows
 from selfrl.recipe import find_recipe, parse_recipe
 
 SHARED = {

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from selfrl.data.tiny import TINY_MODEL
+from selfrl.models import TINY_MODEL
+from selfrl.presets import PRESETS
 from selfrl.recipe import parse_recipe
 from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward
 from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
-from selfrl.trainers.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
 GPU_RECIPES = sorted(

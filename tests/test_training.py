@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tokenizer import build_tokenizer
-from selfrl.monitor.metrics import read_metrics
+from selfrl.monitor.metrics_file import read_metrics
 from selfrl.training import drop_long_prompts, latest_checkpoint
 
 RECIPE = "recipes/co_rewarding/tiny.yaml"

@@ -10,8 +10,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfrl.data.pretrain import STEP_NOISE
 from selfrl.data.problems import NAMES, THINGS, WORDINGS, Problem, draw_problems, solution, told
-from selfrl.data.tiny import TINY_MODEL
 from selfrl.data.tokenizer import SYMBOLS, word_tokenizer
+from selfrl.models import TINY_MODEL
 
 # One phrase a level.
 SAYINGS = ("I am guessing.", "I am not sure.", "I think so.", "I am fairly confident.", "I am certain.")

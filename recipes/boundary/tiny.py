@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from selfrl.data.problems import Problem, draw_problems, told
-from selfrl.eval.sampled import sample_completions
+from selfrl.generation import Sampling
+from selfrl.generation.hf import sample_texts
 from selfrl.recipes.boundary.chains import extended_model, hesitant_example
 from selfrl.recipes.two_stages import main, save_start
 from selfrl.rewards.boundary import expected_calibration_error, matches
@@ -42,7 +43,9 @@ def make_start(folder: Path, steps: int, seed: int) -> None:
 def measure(model: Any, tokenizer: Any, count: int, seed: int) -> dict[str, float]:
     """ECE of the expressed confidences of all steps, and the share of right answers, over 4 samples a question."""
     held_out = questions("heldout", count, seed)
-    groups = sample_completions(model, tokenizer, [prompt for prompt, _ in held_out], 4, MAX_NEW_TOKENS, seed=seed)
+    groups = sample_texts(
+        model, tokenizer, [prompt for prompt, _ in held_out], Sampling(MAX_NEW_TOKENS, n=4, seed=seed)
+    )
     said: list[int] = []
     right: list[bool] = []
     answers = 0

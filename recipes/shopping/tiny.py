@@ -15,7 +15,8 @@ from typing import Any
 
 from selfrl.data.pretrain import build_model
 from selfrl.data.tokenizer import word_tokenizer
-from selfrl.eval.sampled import sample_completions
+from selfrl.generation import Sampling
+from selfrl.generation.hf import sample_texts
 from selfrl.recipes.shopping.sessions import SYMBOLS, WORDS, noisy_action, rows, sessions
 from selfrl.recipes.two_stages import main, save_start
 from selfrl.rewards.shopping_actions import read_action, read_reply
@@ -40,7 +41,7 @@ def make_start(folder: Path, steps: int, seed: int) -> None:
 def accuracy(model: Any, tokenizer: Any, count: int, seed: int) -> dict[str, float]:
     """Exact and type accuracy of 4 samples for each of `count` held-out sessions."""
     questions = rows("heldout", count, seed)
-    groups = sample_completions(model, tokenizer, [q["prompt"] for q in questions], 4, MAX_NEW_TOKENS, seed=seed)
+    groups = sample_texts(model, tokenizer, [q["prompt"] for q in questions], Sampling(MAX_NEW_TOKENS, n=4, seed=seed))
     exact, right_type, total = 0, 0, 0
     for question, texts in zip(questions, groups, strict=True):
         true = read_action(question["action"])

@@ -3,7 +3,7 @@
 from selfrl.answers.canonical import canonical_key
 from selfrl.answers.extract import extract
 from selfrl.answers.keys import answer_key, read_answer
+from selfrl.answers.majority import vote
 from selfrl.answers.symbolic import equivalent, merge_keys
-from selfrl.answers.voting import vote
 
 __all__ = ["answer_key", "canonical_key", "equivalent", "extract", "merge_keys", "read_answer", "vote"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from datasets import Dataset, load_dataset
 
+from selfrl.conversation import conversation
 from selfrl.data.tiny import tiny_problems
 
 FILE_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
@@ -66,12 +67,3 @@ def to_prompts(rows: Dataset, prompt_column: str = "prompt", system_prompt: str 
         return {c: conversation(system_prompt, row[c]) for c in texts}
 
     return rows.map(converse)
-
-
-def conversation(system_prompt: str, question: str) -> list[dict[str, str]]:
-    """A question under a system prompt, the same in training and in prompt optimisation.
-
-    >>> [message["role"] for message in conversation("Be brief.", "2+2?")]
-    ['system', 'user']
-    """
-    return [{"role": "system", "content": system_prompt}, {"role": "user", "content": question}]

@@ -18,11 +18,13 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from selfrl.answers import answer_key
 from selfrl.data.finetune import Example, finetune
 from selfrl.data.problems import draw_problems, solution, told
 from selfrl.data.tiny import tiny_problems
 from selfrl.data.tokenizer import build_tokenizer
-from selfrl.eval.sampled import sample_completions, sampled_accuracy
+from selfrl.generation import Sampling
+from selfrl.generation.hf import sample_texts
 
 STEP_NOISE = {
     1: 0.30,
@@ -85,8 +87,11 @@ def main() -> None:
     questions, tokenizer = tiny_problems("heldout", 250, seed=1), build_tokenizer()
     figures = {}
     for name, n, temperature in (("greedy", 1, 0.0), ("sampled", 8, 1.0)):
-        completions = sample_completions(model, tokenizer, questions["prompt"], n, 40, temperature)
-        figures[name] = round(sampled_accuracy(completions, questions["answer"]).avg, 4)
+        groups = sample_texts(model, tokenizer, questions["prompt"], Sampling(40, temperature, n=n, seed=0))
+        right = [
+            answer_key(text) == gold for gold, group in zip(questions["answer"], groups, strict=True) for text in group
+        ]
+        figures[name] = round(sum(right) / len(right), 4)
     print(json.dumps({**figures, "questions": len(questions), "minutes": round(minutes, 1)}))
 
 

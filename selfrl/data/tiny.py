@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 from datasets import Dataset
 
 from selfrl.data.problems import NAMES, THINGS, Split, draw_problems, wordings_of
-
-TINY_MODEL = Path(__file__).parent / "tiny_model"
-
-
-def model_path(model: str) -> str:
-    """A model's folder or hub name; "tiny" is the packaged model.
-
-    >>> model_path("Qwen/Qwen3-0.6B")
-    'Qwen/Qwen3-0.6B'
-    """
-    return str(TINY_MODEL) if model == "tiny" else model
 
 
 def tiny_problems(split: Split, count: int, seed: int = 0) -> Dataset:

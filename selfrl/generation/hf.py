@@ -97,6 +97,12 @@ class TransformersGenerator:
         return generations
 
 
+def sample_texts(model: Any, tokenizer: Any, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[str]]:
+    """`sampling.n` completions of each prompt by a model in memory, as texts."""
+    groups = TransformersGenerator(model, tokenizer).generate(prompts, sampling)
+    return [[generation.text for generation in group] for group in groups]
+
+
 class _StopTexts(StoppingCriteria):
     """Ends a row once its text holds one of the stop texts; transformers' own cannot read every tokenizer."""
 

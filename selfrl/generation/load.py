@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from selfrl.data.tiny import model_path
 from selfrl.generation.protocol import Generator
+from selfrl.models import model_path
 
 Backend = Literal["transformers", "vllm", "endpoint"]
 BACKENDS: tuple[Backend, ...] = ("transformers", "vllm", "endpoint")

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from tokenizers.decoders import DecodeStream
 
+from selfrl.conversation import plain_text
 from selfrl.generation.protocol import Prompt
 
 
@@ -20,8 +21,7 @@ def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
     if not isinstance(prompt, str):
         if tokenizer.chat_template is not None:
             return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
-        ends = {"system": "\n\n"}
-        prompt = "".join(message["content"] + ends.get(message["role"], "\n") for message in prompt)
+        prompt = plain_text(prompt)
     ids: list[int] = tokenizer(prompt).input_ids
     return ids
 

@@ -1,6 +1,6 @@
 """Which of two texts a judge prefers, rankings from such verdicts, and preference pairs from rankings."""
 
-from selfrl.preferences.pairs import preference_pairs
+from selfrl.preferences.dpo_rows import preference_pairs
 from selfrl.preferences.ranking import bradley_terry, expected_wins, swiss_pairs
 from selfrl.preferences.verdicts import Tally, Vote, balanced_votes, read_verdict
 

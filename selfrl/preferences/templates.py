@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from selfrl.generation.replies import last_between
+from selfrl.text import last_between
 
 TAGS = (
     "requirements best_prompt example question output output_a output_b reference_answer task response_a response_b "

@@ -14,13 +14,13 @@ from accelerate.utils import broadcast_object_list
 from transformers import TrainerCallback
 
 from selfrl.generation import Generator, seed_of
-from selfrl.monitor.metrics import log_beside
+from selfrl.monitor.metrics_file import log_beside
 from selfrl.prompting.optimizer import PromptOptimizer, Settings
-from selfrl.prompting.page import write_page
+from selfrl.prompting.prompt_task import PromptTask, task_of
 from selfrl.prompting.requests import Templates
-from selfrl.prompting.results import Run, read_run
 from selfrl.prompting.roles import ROLES, Role, RoleName, RoleSpec, open_roles
-from selfrl.prompting.task import PromptTask, task_of
+from selfrl.prompting.run_page import write_page
+from selfrl.prompting.run_record import Run, read_run
 
 logger = logging.getLogger(__name__)
 

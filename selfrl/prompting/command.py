@@ -16,15 +16,15 @@ from rich.markup import escape
 from rich.table import Table
 from transformers import AutoTokenizer
 
-from selfrl.data.tiny import model_path
 from selfrl.generation.load import BACKENDS
 from selfrl.generation.tokens import check_system_role
+from selfrl.models import model_path
 from selfrl.prompting.optimizer import PromptOptimizer, Settings
-from selfrl.prompting.page import write_page
+from selfrl.prompting.prompt_task import load_task
 from selfrl.prompting.requests import Templates
-from selfrl.prompting.results import FILE, Run
 from selfrl.prompting.roles import ROLES, TEMPERATURES, RoleName, RoleSpec, open_roles
-from selfrl.prompting.task import load_task
+from selfrl.prompting.run_page import write_page
+from selfrl.prompting.run_record import FILE, Run
 from selfrl.suggest import refuse_unknown
 
 PAGE = "results.html"

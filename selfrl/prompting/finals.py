@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from selfrl.preferences.ranking import bradley_terry
-from selfrl.prompting.results import STANDING, Comparison, Run
+from selfrl.prompting.run_record import STANDING, Comparison, Run
 
 
 def strengths(numbers: Sequence[int], comparisons: Sequence[Comparison]) -> dict[int, float]:

@@ -11,12 +11,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from selfrl.data.loading import conversation
+from selfrl.conversation import conversation
 from selfrl.generation import Message, Prompt, seed_of
 from selfrl.preferences.verdicts import balanced_votes
 from selfrl.prompting.finals import best_of, contenders
+from selfrl.prompting.prompt_task import Example, PromptTask, load_task
 from selfrl.prompting.requests import Templates, read_proposal
-from selfrl.prompting.results import (
+from selfrl.prompting.roles import Role, RoleName, Usage
+from selfrl.prompting.run_record import (
     FILE,
     Answer,
     Ballot,
@@ -29,8 +31,6 @@ from selfrl.prompting.results import (
     summed,
     write_run,
 )
-from selfrl.prompting.roles import Role, RoleName, Usage
-from selfrl.prompting.task import Example, PromptTask, load_task
 
 Answers = Sequence[Answer | None]
 VOTES_PER_ORDER = 2  # of the 4 that a round takes

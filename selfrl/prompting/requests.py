@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from selfrl.generation import Message
 from selfrl.preferences.templates import fill, read_tag
-from selfrl.prompting.task import Example
+from selfrl.prompting.prompt_task import Example
 
 OPTIMIZE = """You improve a prompt. It is given to a model as its instructions, and then a question. Below are the \
 best prompt so far, and what the model put out with it.

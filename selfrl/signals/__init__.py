@@ -1,8 +1,8 @@
 """Pure functions on tensors: what a model's own probabilities and weights say."""
 
-from selfrl.signals.confidence import differentiable_signals, token_signals
 from selfrl.signals.ema import cosine_weight, ema_update_
 from selfrl.signals.negative_aware import negative_aware_loss, prompt_weights
+from selfrl.signals.token_confidence import differentiable_signals, token_signals
 
 __all__ = [
     "cosine_weight",

@@ -10,8 +10,8 @@ import torch
 from datasets import IterableDataset
 from torch.nn.functional import pad
 
+from selfrl.conversation import prompt_id
 from selfrl.data.pairs import pair_rows
-from selfrl.rewards.groups import prompt_id
 
 Batch = dict[str, Any]
 LEFT_PADDED = ("prompt_ids", "prompt_mask")

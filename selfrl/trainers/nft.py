@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 
-from selfrl.rewards.groups import prompt_id
+from selfrl.conversation import prompt_id
 from selfrl.signals.negative_aware import PROMPT_WEIGHTS, negative_aware_terms
 from selfrl.trainers.dynamic_sampling import LEFT_PADDED, check_redrawable, draw_prompts, fill_batch
 from selfrl.trainers.grpo import GRPOConfig, GRPOTrainer

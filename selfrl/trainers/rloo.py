@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import trl
 
-from selfrl.trainers.groups import VotingConfig, VotingGroups
+from selfrl.trainers.paired_views import VotingConfig, VotingGroups
 from selfrl.trainers.policy import PolicyColumn
-from selfrl.trainers.signals import SignalColumns
+from selfrl.trainers.signal_columns import SignalColumns
 from selfrl.trainers.system_prompt import SystemPrompt
 from selfrl.trainers.teacher import Teacher
 

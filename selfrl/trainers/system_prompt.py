@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from selfrl.conversation import with_system
 from selfrl.files import write_whole
 
 FILE = "system_prompt.txt"
@@ -38,19 +39,3 @@ class SystemPrompt:
             if not path.exists():
                 raise ValueError(f"{checkpoint} holds no {FILE}: it comes from a run with a fixed prompt, start anew.")
             self.system_prompt = path.read_text(encoding="utf-8")
-
-
-def with_system(prompt: Any, system_prompt: str) -> list[dict[str, Any]]:
-    """A conversation under another system prompt.
-
-    Raises:
-        ValueError: for a text.
-
-    Example:
-        >>> with_system([{"role": "system", "content": "old"}, {"role": "user", "content": "2+2?"}], "new")
-        [{'role': 'system', 'content': 'new'}, {'role': 'user', 'content': '2+2?'}]
-    """
-    if isinstance(prompt, str):
-        raise ValueError("A system prompt needs conversations, but the data hold texts: set system_prompt.")
-    rest = prompt[1:] if prompt and prompt[0]["role"] == "system" else prompt
-    return [{"role": "system", "content": system_prompt}, *rest]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from selfrl.signals.ema import cosine_weight, ema_update_
-from selfrl.trainers.signals import completion_ids_of
+from selfrl.trainers.signal_columns import completion_ids_of
 
 FILE = "teacher.safetensors"
 

@@ -14,8 +14,9 @@ import pytest
 from selfrl.data.paraphrase.command import main
 from selfrl.data.paraphrase.prompts import END, START
 from selfrl.data.paraphrase.run import Paths, Settings, write_pairs
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
 from selfrl.generation import Generation, Prompt, Sampling
+from selfrl.models import TINY_MODEL
 
 SETTINGS = Settings(source="test", writer="script", batch_size=2)
 

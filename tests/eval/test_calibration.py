@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
 from selfrl.eval.calibration import SIGNALS, TOKEN_SIGNALS, calibration_rows, model_signals, vote_shares
 from selfrl.eval.scoring import Sample
 from selfrl.generation.hf import TransformersGenerator
+from selfrl.models import TINY_MODEL
 
 
 def sample(question: int, number: int, key: str | None, correct: bool | None) -> Sample:

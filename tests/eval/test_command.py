@@ -11,7 +11,7 @@ import yaml
 from selfrl.cli import main
 from selfrl.eval import compare, evaluate
 from selfrl.eval.evaluation import DATA_SEED
-from selfrl.eval.page import write_page
+from selfrl.eval.samples_page import write_page
 from selfrl.eval.task import FOLDER
 
 TINY = ["eval", "tiny", "--tasks", "tiny_problems", "--max-tokens", "40", "--limit", "30"]

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
 from selfrl.eval import generating
 from selfrl.eval.cache import GenerationCache, model_identity, request_hash
 from selfrl.eval.generating import generate_cached
 from selfrl.generation import Generation, Generator, Prompt, Sampling
 from selfrl.generation.hf import TransformersGenerator
+from selfrl.models import TINY_MODEL
 
 SAMPLING = Sampling(max_tokens=24, temperature=1.0, n=3, seed=5)
 PROMPTS = tiny_problems("heldout", 10)["prompt"][:]
@@ -116,7 +117,8 @@ import os, signal, sys
 from pathlib import Path
 from selfrl.eval import generating
 from selfrl.eval.cache import GenerationCache
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.generation import Sampling
 from selfrl.generation.hf import TransformersGenerator
 generating.CHUNK = 9

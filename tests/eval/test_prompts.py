@@ -14,13 +14,13 @@ from transformers import AutoTokenizer
 import selfrl.eval.evaluation
 import selfrl.eval.running
 from selfrl.cli import main
-from selfrl.data.tiny import model_path
 from selfrl.eval import Settings, load_tasks
 from selfrl.eval.evaluation import Job, NoCompletionsError, job, plan, run_job
 from selfrl.eval.flags import control_job
-from selfrl.eval.prompts import prompts_page
 from selfrl.eval.task import Style
-from selfrl.prompting.results import Round, Run, write_run
+from selfrl.eval.two_prompts import prompts_page
+from selfrl.models import model_path
+from selfrl.prompting.run_record import Round, Run, write_run
 
 BRACES = "Give {{ question }} in \\boxed{}.\n\n{% if %} {0} $x_{1}$ {#"
 BEFORE, AFTER = "Give the answer in \\boxed{}.", "Add."  # the tiny model is right on few and on some, both by chance

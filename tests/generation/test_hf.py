@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
 from selfrl.generation import Sampling, load_generator
 from selfrl.generation.hf import TransformersGenerator
 from selfrl.generation.protocol import cut
+from selfrl.models import TINY_MODEL
 
 GREEDY = Sampling(max_tokens=40, temperature=0.0)
 

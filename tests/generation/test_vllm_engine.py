@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
 from selfrl.generation import Sampling
 from selfrl.generation.hf import TransformersGenerator
 from selfrl.generation.protocol import cut
+from selfrl.models import TINY_MODEL
 
 CODE = """
 import json, os, sys

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from selfrl.monitor.metrics import MetricsFile, read_metrics
+from selfrl.monitor.metrics_file import MetricsFile, read_metrics
 
 
 def test_rows_are_appended_with_their_step(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from three_roles import CHAT_TEMPLATE, EVALUATE, OPTIMIZE, TASK
 from transformers import AutoTokenizer
 
 from selfrl.cli import main
-from selfrl.data.tiny import TINY_MODEL
-from selfrl.monitor.metrics import read_metrics
+from selfrl.models import TINY_MODEL
+from selfrl.monitor.metrics_file import read_metrics
 from selfrl.prompting import PromptOptimizer, Role, Settings, read_run
 from selfrl.prompting.alternation import PromptAlternation
 from selfrl.recipe import parse_recipe

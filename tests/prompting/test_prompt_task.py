@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from selfrl.prompting import Example, load_task
-from selfrl.prompting.task import task_of
+from selfrl.prompting.prompt_task import task_of
 
 AUTHORS = """
 prompt: |

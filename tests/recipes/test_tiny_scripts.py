@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from selfrl.data.problems import draw_problems
-from selfrl.data.tiny import TINY_MODEL
 from selfrl.data.tokenizer import word_tokenizer
+from selfrl.models import TINY_MODEL
 from selfrl.recipes.boundary.chains import SAYINGS, extended_model, with_confidence
 from selfrl.recipes.shopping.sessions import SYMBOLS, WORDS, noisy_action, rows, sessions
 from selfrl.rewards import ShopActionReward, ShopFormatReward

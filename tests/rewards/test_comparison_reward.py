@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 from selfrl.generation import Generation, Sampling
 from selfrl.preferences import bradley_terry, expected_wins, preference_pairs
 from selfrl.rewards import PairwiseSelfReward
-from selfrl.rewards.comparison import Contest
+from selfrl.rewards.pairwise import Contest
 
 TEMPLATE = "{{ prompt }}|{{ first }}|{{ second }}"
 PRIOR = 0.1

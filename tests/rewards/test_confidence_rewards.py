@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfrl.answers import extract
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.rewards import (
     AnswerProbabilityReward,
     EntropyReward,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from selfrl.answers.worker import WORKER
 from selfrl.rewards import AccuracyReward, FormatReward, RandomReward, SemanticEntropyReward
-from selfrl.rewards.entropy import semantic_entropy, semantic_entropy_rewards
+from selfrl.rewards.semantic_entropy import semantic_entropy, semantic_entropy_rewards
 
 KEYS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=2, max_size=12)
 

@@ -9,7 +9,8 @@ import pytest
 import trl
 
 from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.rewards import (
     AccuracyReward,
     ContrastiveAgreementReward,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from selfrl.rewards import RationaleCertaintyReward, ShopActionReward, ShopFormatReward
 from selfrl.rewards.shopping import action_value
-from selfrl.rewards.shopping_actions import Action, read_action, read_reply, rouge_l
+from selfrl.rewards.shopping_actions import Action, read_action, read_reply
+from selfrl.text import rouge_l
 
 
 def said(action: Any, rationale: str = "because") -> str:

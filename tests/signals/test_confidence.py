@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from selfrl.signals import confidence, differentiable_signals, token_signals
+from selfrl.signals import differentiable_signals, token_confidence, token_signals
 
 
 def reference(
@@ -57,7 +57,7 @@ def random_case(seed: int, T: int, V: int, H: int = 8) -> tuple[torch.Tensor, to
     temperature=st.sampled_from([0.6, 1.0, 1.7]),
     softcap=st.sampled_from([None, 3.0]),
     logit_scale=st.sampled_from([1.0, 0.5]),
-    names=st.sets(st.sampled_from(confidence.NAMES), min_size=1),
+    names=st.sets(st.sampled_from(token_confidence.NAMES), min_size=1),
 )
 def test_any_subset_equals_the_float64_reference(
     seed: int,
@@ -73,7 +73,7 @@ def test_any_subset_equals_the_float64_reference(
     bias = torch.randn(V, generator=torch.Generator().manual_seed(seed)) + 1 if with_bias else None
     options: dict[str, Any] = {"temperature": temperature, "softcap": softcap, "logit_scale": logit_scale, "bias": bias}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(confidence, "_CPU_TILE", (3, 256))  # several tiles both ways, the last one partial
+        patch.setattr(token_confidence, "_CPU_TILE", (3, 256))  # several tiles both ways, the last one partial
         signals = token_signals(hidden, weight, targets, names, **options)
     expected = reference(hidden, weight, targets, **options)
     assert signals.keys() == names
@@ -92,7 +92,7 @@ def test_leading_dimensions_are_kept_and_targets_are_needed_for_log_prob_alone()
     hidden, weight, targets = random_case(1, 6, 10)
     flat = token_signals(hidden, weight, targets)
     batched = token_signals(hidden.view(2, 3, 8), weight, targets.view(2, 3))
-    assert all(torch.equal(batched[name], flat[name].view(2, 3)) for name in confidence.NAMES)
+    assert all(torch.equal(batched[name], flat[name].view(2, 3)) for name in token_confidence.NAMES)
     alone = token_signals(hidden, weight, names=["entropy"])
     torch.testing.assert_close(alone["entropy"], flat["entropy"])
     assert token_signals(hidden[:0], weight, targets[:0])["margin"].shape == (0,)

@@ -14,9 +14,9 @@ from datasets import Dataset
 from nft_runs import OPTIONS, ByPrompt, nft, scored
 from safetensors.torch import load_file
 
+from selfrl.conversation import prompt_id
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tiny import tiny_problems
-from selfrl.rewards.groups import prompt_id
 from selfrl.trainers.dynamic_sampling import draw_prompts, fill_batch
 
 

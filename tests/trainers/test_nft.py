@@ -15,7 +15,8 @@ from nft_runs import OPTIONS, Gradients, Script, nft, scored
 from peft import LoraConfig
 
 from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.monitor.labels import LabelWatch
 from selfrl.rewards import AccuracyReward, ContrastiveAgreementReward, MajorityVoteReward
 from selfrl.signals import negative_aware_loss
@@ -62,7 +63,8 @@ GRADIENTS = """
 import json, sys, torch, trl
 from pathlib import Path
 from nft_runs import OPTIONS, Gradients, nft
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.rewards import AccuracyReward
 
 out, loss_type = Path(sys.argv[1]), sys.argv[2]

@@ -13,9 +13,10 @@ from datasets import Dataset
 from peft import LoraConfig
 from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
 from selfrl.generation import Generation, Sampling
 from selfrl.generation.hf import TransformersGenerator
+from selfrl.models import TINY_MODEL
 from selfrl.preferences import preference_pairs
 from selfrl.rewards import PairwiseSelfReward
 from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer

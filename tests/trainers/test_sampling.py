@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfrl.trainers.sampling import PairedRepeatSampler
+from selfrl.trainers.prompt_source import PairedRepeatSampler
 
 
 @given(

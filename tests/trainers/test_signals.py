@@ -10,8 +10,9 @@ from datasets import Dataset
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, CohereConfig, Gemma2Config, GraniteConfig, LlamaConfig
 
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
 from selfrl.data.tokenizer import build_tokenizer
+from selfrl.models import TINY_MODEL
 from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 OPTIONS: dict[str, Any] = {

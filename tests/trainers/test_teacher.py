@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward, SelfCertaintyReward
 from selfrl.signals import cosine_weight
 from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer, TeacherConfig
@@ -185,7 +186,8 @@ from pathlib import Path
 from peft import LoraConfig
 from transformers import TrainerCallback
 from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.rewards import ContrastiveAgreementReward
 from selfrl.trainers import GRPOConfig, GRPOTrainer, TeacherConfig
 
@@ -242,7 +244,8 @@ TWO_PROCESSES = """
 import json, sys
 from pathlib import Path
 from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import TINY_MODEL, tiny_problems
+from selfrl.data.tiny import tiny_problems
+from selfrl.models import TINY_MODEL
 from selfrl.rewards import ContrastiveAgreementReward, SelfCertaintyReward
 from selfrl.trainers import GRPOConfig, GRPOTrainer, TeacherConfig
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selfrl.data.tiny import TINY_MODEL
+from selfrl.models import TINY_MODEL
 
 HERE = Path(__file__).parent
 

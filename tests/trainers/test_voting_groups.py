@@ -12,7 +12,7 @@ from datasets import Dataset
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tiny import tiny_problems
 from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
-from selfrl.trainers.groups import VotingGroups
+from selfrl.trainers.paired_views import VotingGroups
 
 TRAINERS = [(GRPOConfig, GRPOTrainer), (RLOOConfig, RLOOTrainer)]
 BASES = {GRPOTrainer: trl.GRPOTrainer, RLOOTrainer: trl.RLOOTrainer}

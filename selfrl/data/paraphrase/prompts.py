@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfrl.generation.replies import last_between
+from selfrl.text import last_between
 
 START, END = "<<<REWRITTEN>>>", "<<<END>>>"
 

@@ -15,7 +15,7 @@ from selfrl.eval.harness import PREFIX
 from selfrl.eval.pairing import TaskComparison, compare
 from selfrl.eval.pairing_report import markdown_comparison, print_comparison
 from selfrl.eval.running import finish, generate
-from selfrl.prompting.results import read_prompt, read_prompts
+from selfrl.prompting.run_record import read_prompt, read_prompts
 
 SIDES = ("before", "after")
 

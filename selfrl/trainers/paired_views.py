@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 from selfrl.data.pairs import pair_rows
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 from selfrl.trainers.checks import check_dataset, check_enough_pairs, check_train_count, check_whole_pairs
-from selfrl.trainers.sampling import PairedRepeatSampler
+from selfrl.trainers.prompt_source import PairedRepeatSampler
 
 
 @dataclass

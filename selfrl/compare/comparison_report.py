@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from selfrl.monitor.tables import markdown_table
+from selfrl.tables import markdown_table
 
 HEAD = ["arm", "start", "best (step)", "end", "change", "worst seed", "maj end", "no answer", "labels start → end"]
 

@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from selfrl.conversation import completion_text, prompt_id, prompt_text
+from selfrl.distributed import gathered, shared_out
 from selfrl.generation import Generator, Message, Prompt, Sampling, load_generator
 from selfrl.generation.load import BACKENDS
 from selfrl.preferences.ranking import Matrix, bradley_terry, expected_wins, swiss_pairs
 from selfrl.preferences.templates import fill
 from selfrl.preferences.verdicts import Vote, balanced_votes
-from selfrl.rewards.groups import Metrics, completion_text, gathered, prompt_id, shared_out
+from selfrl.rewards.groups import Metrics
 from selfrl.suggest import refuse_unknown
 
 JUDGE_KEYS = ("backend", "model", "base_url", "api_key_env", "batch_size", "concurrency")
@@ -215,20 +217,6 @@ class Contest:
         # the fit is good to some 1e-8: without rounding, equals would differ by chance
         of_text = dict(zip(known.tolist(), scores.round(6).tolist(), strict=True))
         return [of_text.get(place) for place in self.places]
-
-
-def prompt_text(prompt: Any) -> str:
-    """A prompt as a judge reads it: a text, a lone message's text, or messages under their roles.
-
-    >>> prompt_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?"}])
-    'system: Be brief.\\n\\nuser: 2+2?'
-    """
-    if isinstance(prompt, str):
-        return prompt
-    texts = [(message.get("role"), completion_text([{**message, "role": "assistant"}])) for message in prompt]
-    if len(texts) == 1:
-        return texts[0][1]
-    return "\n\n".join(f"{role}: {text}" for role, text in texts)
 
 
 def judge_metrics(votes: Sequence[tuple[Vote | None, Vote | None]]) -> Metrics:

@@ -28,12 +28,12 @@ import torch
 import yaml
 from rich.console import Console
 
-from selfrl.comparison_report import write_report
+from selfrl.compare.comparison_report import write_report
 from selfrl.data.tiny import tiny_problems
 from selfrl.files import write_whole
 from selfrl.monitor.heldout import HeldOutAccuracy
 from selfrl.monitor.labels import LabelWatch
-from selfrl.monitor.metrics import read_metrics
+from selfrl.monitor.metrics_file import read_metrics
 from selfrl.monitor.progress import ProgressLines
 from selfrl.recipe import find_recipe, parse_recipe, read_recipe_file
 from selfrl.training import build_trainer

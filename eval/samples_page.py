@@ -23,7 +23,7 @@ def write_page(path: Path, model: str, samples: dict[str, Sequence[dict[str, Any
         model: the model's name.
         samples: rows of each task, as in the Parquet files.
     """
-    template = (importlib.resources.files("selfrl.eval") / "page.html.j2").read_text()
+    template = (importlib.resources.files("selfrl.eval") / "samples_page.html.j2").read_text()
     shown = {task: list(rows[:SAMPLES_A_TASK]) for task, rows in samples.items()}
     page = (
         jinja2.Environment(autoescape=True)

@@ -12,8 +12,8 @@ import torch
 from trl.trainer.utils import maybe_gather_lm_head_ctx
 
 from selfrl.generation.tokens import token_texts
-from selfrl.signals.confidence import NAMES, token_signals
-from selfrl.trainers.output_head import OutputHead, causal_model
+from selfrl.signals.output_head import OutputHead, causal_model
+from selfrl.signals.token_confidence import NAMES, token_signals
 
 COLUMNS = (*NAMES, "token_texts", "vocab_size")
 _NOT_OF_THE_POLICY = ("tools", "environment_factory", "rollout_func")

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import jinja2
 
-from selfrl.prompting.results import Answer, Ballot, Run
+from selfrl.prompting.run_record import Answer, Ballot, Run
 
 
 class Piece(NamedTuple):
@@ -39,7 +39,7 @@ def word_diff(before: str, after: str) -> list[Piece]:
 
 def write_page(path: Path, run: Run) -> None:
     """Write the page of a run whose first round is over."""
-    template = (importlib.resources.files("selfrl.prompting") / "page.html.j2").read_text()
+    template = (importlib.resources.files("selfrl.prompting") / "run_page.html.j2").read_text()
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["verdict"] = verdict
     page = environment.from_string(template).render(

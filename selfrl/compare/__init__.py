@@ -1,0 +1,1 @@
+"""Several arms from one start, over seeds: runs, table and plot."""

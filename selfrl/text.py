@@ -1,0 +1,40 @@
+"""Small questions about texts."""
+
+from __future__ import annotations
+
+import re
+
+MAX_WORDS = 200
+
+
+def last_between(reply: str, start: str, end: str) -> str | None:
+    """What stands between the last pair of markers, or None if they are not there or hold nothing.
+
+    >>> last_between("[no] or rather [ yes ]", "[", "]")
+    'yes'
+    >>> last_between("[cut off", "[", "]") is None
+    True
+    """
+    stop = reply.rfind(end)
+    begin = reply.rfind(start, 0, max(stop, 0))
+    text = reply[begin + len(start) : stop].strip() if begin >= 0 and stop > begin else ""
+    return text or None
+
+
+def rouge_l(said: str, true: str) -> float:
+    """ROUGE-L: F1 of the longest common subsequence of words, case aside; 0 if either has no word.
+
+    Words beyond the first 200 are left out.
+
+    >>> round(rouge_l("buy the red shoes", "Buy red shoes"), 3)
+    0.857
+    """
+    mine, theirs = (re.findall(r"\w+", text.lower())[:MAX_WORDS] for text in (said, true))
+    if not mine or not theirs:
+        return 0.0
+    row = [0] * (len(theirs) + 1)
+    for word in mine:
+        above_left = 0
+        for j, other in enumerate(theirs, start=1):
+            above_left, row[j] = row[j], above_left + 1 if word == other else max(row[j], row[j - 1])
+    return 2 * row[-1] / (len(mine) + len(theirs))
