@@ -1,26 +1,38 @@
-"""What a majority vote would label, watched beside any reward."""
+"""What the votes of a run look like, whatever is rewarded."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean
 
-from selfrl.rewards.voting import MajorityVoteReward
+from selfrl.group_record import GroupRecord
 
 
-class LabelWatch(MajorityVoteReward):
-    """Logs what [`MajorityVoteReward`] logs, `label_accuracy` above all, and rewards nothing.
+class LabelWatch:
+    """A listener of a trainer's records that logs their votes: `trainer.add_listener(LabelWatch())`.
 
-    It abstains everywhere, so a completion that no other reward scores stays unscored. Give it the weight 0.
+    `labels/majority_ratio` is the mean share of each group's most common answer; `labels/concentration` the share of
+    the most common answer among all completions of the batch, the cheapest sign of collapse; `labels/labelled` the
+    share of groups with a label; `labels/label_accuracy` the share of right labels, where gold answers are known.
 
     Example:
-        >>> logged = {}
-        >>> watch = LabelWatch()
-        >>> watch(["2+2?"] * 2, [r"\\boxed{4}"] * 2, answer=["4"] * 2, log_metric=logged.__setitem__)
-        [None, None]
-        >>> logged["LabelWatch/label_accuracy"]
+        >>> record = GroupRecord("a", 0, ("4", "4", "5", None), "4", True, (1.0,) * 4, (3,) * 4, (False,) * 4)
+        >>> LabelWatch()([record])["labels/label_accuracy"]
         1.0
     """
 
-    def __call__(self, *args: Any, **columns: Any) -> list[float | None]:
-        """None for each completion."""
-        return [None] * len(super().__call__(*args, **columns))
+    def __call__(self, records: Sequence[GroupRecord]) -> dict[str, float]:
+        """Figures of one batch; none where nothing was voted on."""
+        voted = [record for record in records if record.keys]
+        if not voted:
+            return {}
+        keys = [key for record in voted for key in record.keys]
+        answers = Counter(key for key in keys if key is not None)
+        figures = {
+            "labels/majority_ratio": fmean(record.majority_ratio or 0.0 for record in voted),
+            "labels/concentration": max(answers.values(), default=0) / len(keys),
+            "labels/labelled": fmean(record.label is not None for record in voted),
+        }
+        known = [record.label_is_right for record in voted if record.label_is_right is not None]
+        return figures | ({"labels/label_accuracy": fmean(known)} if known else {})

@@ -8,18 +8,24 @@ from typing import Any
 from datasets import Dataset, IterableDataset
 
 
-def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_dataset") -> None:
+def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_dataset", needs_prompt: bool = True) -> None:
     """Refuse data that the trainer or its rewards cannot use.
 
     Rewards name the columns they need in an attribute `columns`.
 
+    Args:
+        dataset: a data set or a stream.
+        rewards: that it is for.
+        role: what it is called in the message.
+        needs_prompt: whether each row must have a prompt; an environment can give it.
+
     Raises:
         ValueError: for an empty data set, a missing `prompt` column, or a column that a reward needs.
     """
-    columns = dataset.column_names
+    columns = getattr(dataset, "column_names", None)
     if columns is None:  # a stream that does not know its columns
         return
-    if "prompt" not in columns:
+    if needs_prompt and "prompt" not in columns:
         raise ValueError(f"{role} has no `prompt` column (it has {columns}): rename the column of your questions.")
     if isinstance(dataset, Dataset) and len(dataset) == 0:
         raise ValueError(f"{role} is empty: check its path, split and filters.")

@@ -2,70 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
+from accelerate.utils import gather_object
 from datasets import IterableDataset
 from torch.nn.functional import pad
 
 from selfrl.conversation import prompt_id
-from selfrl.data.pairs import pair_rows
+from selfrl.trainers.prompt_source import draw_prompts
+from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
+from selfrl.trainers.vote_count import VotingConfig
 
-Batch = dict[str, Any]
 LEFT_PADDED = ("prompt_ids", "prompt_mask")
+
+
+@dataclass
+class SamplingConfig(VotingConfig):
+    """[`VotingConfig`] with dynamic sampling.
+
+    Args:
+        dynamic_sampling_rounds: prompts whose completions all have the same reward teach nothing. Up to that many
+            times a batch, draw new prompts in their place; 0 leaves their places empty.
+    """
+
+    dynamic_sampling_rounds: int = field(
+        default=0, metadata={"help": "How often to draw new prompts for those that teach nothing; 0 is never."}
+    )
+
+
+class DynamicSampling(GroupTrainer):
+    """Mixin over a TRL group trainer: draws new prompts for those that teach nothing, on all processes together.
+
+    A trainer says by `_row_columns` what it keeps of each row beside TRL's tensors; the column `teaches` decides. TRL's
+    own metrics stay those of the prompts drawn first, and the table of completions holds the rows drawn last, trained
+    on or not.
+
+    Raises:
+        ValueError: before a model loads, for dynamic sampling from a stream or with images.
+    """
+
+    accelerator: Any
+    _drops_votes: bool
+    _train_count: int
+    _trained: Callable[[int, torch.device], torch.Tensor]
+
+    def _check(self, setup: Setup) -> None:
+        super()._check(setup)
+        rounds = getattr(setup.args, "dynamic_sampling_rounds", 0)
+        if rounds < 0:
+            raise ValueError(f"dynamic_sampling_rounds is {rounds}: it must be 0 or more.")
+        if rounds:
+            check_redrawable(setup.train_dataset)
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self._rewards_NF = super()._calculate_rewards(*args, **kwargs)
+        return self._rewards_NF
+
+    def _row_columns(self, rewards_NF: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Columns (N,) of the rows of all processes, from the rewards; with dynamic sampling, `teaches` among them.
+
+        Here a row teaches if its group's rewards differ.
+        """
+        if not getattr(self.args, "dynamic_sampling_rounds", 0):
+            return {}
+        counted_F = (self.reward_weights != 0).to(rewards_NF.device)
+        sums_N = (rewards_NF * self.reward_weights.to(rewards_NF.device))[:, counted_F].nansum(1)
+        sums_N = sums_N.masked_fill(rewards_NF[:, counted_F].isnan().all(1), torch.nan)
+        return {"teaches": spread(sums_N.view(-1, self._group_size)).repeat_interleave(self._group_size)}
+
+    @property
+    def _group_size(self) -> int:
+        return self.num_generations if self.model.training else self.num_generations_eval
+
+    def _generate_and_score_completions(self, inputs: Rows) -> Batch:
+        batch = self._scored(inputs)
+        if self.model.training and getattr(self.args, "dynamic_sampling_rounds", 0):
+            batch = self._filled(batch, inputs)
+        return batch
+
+    def _scored(self, inputs: Rows) -> Batch:
+        output = super()._generate_and_score_completions(inputs)
+        start = self.accelerator.process_index * len(inputs)
+        columns = self._row_columns(self._rewards_NF)
+        columns = {name: column[start : start + len(inputs)] for name, column in columns.items()}
+        if self._drops_votes:
+            columns = {name: column[self._trained(len(column), column.device)] for name, column in columns.items()}
+        return output | columns
+
+    def _filled(self, batch: Batch, inputs: Rows) -> Batch:
+        """The batch with new prompts for those that teach nothing."""
+        processes, me = self.accelerator.num_processes, self.accelerator.process_index
+        seen = set(gather_object(list({prompt_id(row["prompt"]) for row in inputs})))
+        candidates = draw_prompts(self.train_dataset, seen, seed=self._draw_seed)
+        # TRL's metrics stay those of the prompts that the sampler chose
+        logged = {name: len(values) for name, values in self._metrics["train"].items()}
+
+        def draw(groups: int) -> Batch | None:
+            mine: Rows = []
+            drawn = 0
+            while drawn < groups:
+                units = list(itertools.islice(candidates, processes))
+                if len(units) < processes:
+                    break
+                mine += [dict(row) for row in units[me] for _ in range(self.num_generations)]
+                drawn += sum(map(len, units))
+            return self._gathered(self._scored(mine)) if mine else None
+
+        whole = fill_batch(
+            self._gathered(batch),
+            draw,
+            group_size=self._train_count,
+            rounds=self.args.dynamic_sampling_rounds,
+            pad_id=self._tokenizer.pad_token_id,
+        )
+        for name, values in self._metrics["train"].items():
+            del values[logged.get(name, 0) :]
+        rows = len(whole["completion_ids"]) // processes
+        filled = {name: value[me * rows : (me + 1) * rows] for name, value in whole.items()}
+        if "num_items_in_batch" in batch:
+            filled["num_items_in_batch"] = (whole["completion_mask"] * whole.get("tool_mask", 1)).sum()
+        return filled
+
+    @property
+    def _draw_seed(self) -> tuple[int, int, int]:
+        """Another one for each generation batch; the same after a resume."""
+        return self.args.seed, self.state.global_step, self._step % self.args.gradient_accumulation_steps
+
+    def _gathered(self, batch: Batch) -> Batch:
+        """The rows of all processes; what is one number for the whole batch is left out."""
+        return {
+            name: self.accelerator.gather(
+                self.accelerator.pad_across_processes(
+                    value,
+                    dim=1,
+                    pad_index=self._tokenizer.pad_token_id if name.endswith("_ids") else 0,
+                    pad_first=name in LEFT_PADDED,
+                )
+            )
+            for name, value in batch.items()
+            if value.ndim > 0
+        }
 
 
 def check_redrawable(dataset: Any) -> None:
     """Refuse data from which no replacement can be drawn.
 
     Raises:
-        ValueError: for a stream, or for prompts with images, whose tensors are not rows of the batch.
+        ValueError: for no data, a stream, or prompts with images, whose tensors are not rows of the batch.
     """
-    if isinstance(dataset, IterableDataset):
+    if dataset is None or isinstance(dataset, IterableDataset):
         raise ValueError("Dynamic sampling cannot draw from a stream: load train_dataset as a map-style data set.")
     if images := {"image", "images"} & set(dataset.column_names):
         raise ValueError(f"Dynamic sampling does not work with the column {min(images)!r} yet: leave it off.")
 
 
-def draw_prompts(dataset: Any, seen: set[str], seed: Sequence[int]) -> Iterator[list[dict[str, Any]]]:
-    """Rows of a data set in a random order of their own, whole pairs together, no prompt twice and none in `seen`.
+def spread(rewards_QG: torch.Tensor) -> torch.Tensor:
+    """Whether the rewards of each group (Q, G), NaN where not scored, differ: (Q,) bool.
 
-    The order depends on nothing but `seed`, so a run that is resumed draws what it would have drawn.
+    Raises:
+        ValueError: for another shape.
 
     Example:
-        >>> from datasets import Dataset
-        >>> data = Dataset.from_dict({"prompt": ["a", "b", "c"]})
-        >>> sorted(rows[0]["prompt"] for rows in draw_prompts(data, {prompt_id("b")}, seed=[0, 7]))
-        ['a', 'c']
+        >>> spread(torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, torch.nan]]))
+        tensor([ True, False, False])
     """
-    units: Sequence[tuple[int, ...]] = (
-        pair_rows(dataset) if "pair_id" in dataset.column_names else [(row,) for row in range(len(dataset))]
-    )
-    seen = set(seen)
-    for index in np.random.default_rng(seed).permutation(len(units)):
-        rows = [dataset[row] for row in units[index]]
-        ids = {prompt_id(row["prompt"]) for row in rows}
-        if not ids & seen:
-            seen |= ids
-            yield rows
+    if rewards_QG.ndim != 2:
+        raise ValueError(f"rewards {tuple(rewards_QG.shape)} must be (Q, G), one row a group.")
+    known = ~rewards_QG.isnan()
+    high = rewards_QG.masked_fill(~known, -torch.inf).amax(1)
+    low = rewards_QG.masked_fill(~known, torch.inf).amin(1)
+    return (high - low > 1e-6) & known.any(1)
 
 
-def fill_batch(
-    batch: Batch,
-    draw: Callable[[int], Batch | None],
-    teaches: Callable[[Batch], torch.Tensor],
-    group_size: int,
-    rounds: int,
-    pad_id: int,
-) -> Batch:
+def fill_batch(batch: Batch, draw: Callable[[int], Batch | None], group_size: int, rounds: int, pad_id: int) -> Batch:
     """Put groups that teach in the place of those that do not.
 
     Args:
-        batch: rows of all processes in whole groups, as tensors (B,) or (B, T); scalars are left out of the result.
+        batch: rows of all processes in whole groups, as tensors (B,) or (B, T), `teaches` (B,) bool among them, equal
+            within a group; scalars are left out of the result.
         draw: from a number of groups to a scored batch of about as many, or None when no prompts are left.
-        teaches: from a batch to (B,) bool, equal within a group.
         group_size: rows a group.
         rounds: how often to draw at most.
         pad_id: padding token.
@@ -77,14 +196,14 @@ def fill_batch(
     groups = len(batch["completion_ids"]) // group_size
     pool = {name: value for name, value in batch.items() if value.ndim > 0}
     for _ in range(rounds):
-        missing = groups - int(teaches(pool).sum()) // group_size
+        missing = groups - int(pool["teaches"].sum()) // group_size
         if missing <= 0:
             break
         fresh = draw(missing)
         if fresh is None:
             break
         pool = _join(pool, fresh, pad_id)
-    order = torch.argsort(~teaches(pool), stable=True)[: groups * group_size]
+    order = torch.argsort(~pool["teaches"], stable=True)[: groups * group_size]
     return {name: value[order] for name, value in pool.items()}
 
 

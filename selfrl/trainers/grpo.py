@@ -1,4 +1,4 @@
-"""Group relative policy optimisation with voting rewards."""
+"""Group relative policy optimisation for label-free rewards."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from dataclasses import dataclass
 
 import trl
 
-from selfrl.trainers.paired_views import VotingConfig, VotingGroups
-from selfrl.trainers.policy import PolicyColumn
-from selfrl.trainers.signal_columns import SignalColumns
-from selfrl.trainers.system_prompt import SystemPrompt
-from selfrl.trainers.teacher import Teacher
+from selfrl.trainers.dynamic_sampling import SamplingConfig
+from selfrl.trainers.features import Features
 
 
 @dataclass
-class GRPOConfig(VotingConfig, trl.GRPOConfig):
-    """TRL's `GRPOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
+class GRPOConfig(SamplingConfig, trl.GRPOConfig):
+    """TRL's `GRPOConfig` with a train count apart from the vote count, and dynamic sampling: [`SamplingConfig`]."""
 
 
-class GRPOTrainer(SystemPrompt, VotingGroups, Teacher, PolicyColumn, SignalColumns, trl.GRPOTrainer):
-    """TRL's `GRPOTrainer` for label-free rewards.
+class GRPOTrainer(Features, trl.GRPOTrainer):
+    """TRL's `GRPOTrainer` for label-free rewards, in its place with the same arguments.
 
-    [`VotingGroups`], [`SignalColumns`], [`PolicyColumn`], [`SystemPrompt`] and [`Teacher`] say what it adds.
+    [`selfrl.trainers.features.Features`] says what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch
             that would cut a pair.
     """
+
+    config_class = GRPOConfig

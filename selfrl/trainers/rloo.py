@@ -1,4 +1,4 @@
-"""REINFORCE leave-one-out with voting rewards."""
+"""REINFORCE leave-one-out for label-free rewards."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ from dataclasses import dataclass
 
 import trl
 
-from selfrl.trainers.paired_views import VotingConfig, VotingGroups
-from selfrl.trainers.policy import PolicyColumn
-from selfrl.trainers.signal_columns import SignalColumns
-from selfrl.trainers.system_prompt import SystemPrompt
-from selfrl.trainers.teacher import Teacher
+from selfrl.trainers.dynamic_sampling import SamplingConfig
+from selfrl.trainers.features import Features
 
 
 @dataclass
-class RLOOConfig(VotingConfig, trl.RLOOConfig):
-    """TRL's `RLOOConfig` with a train count apart from the vote count, see [`VotingConfig`]."""
+class RLOOConfig(SamplingConfig, trl.RLOOConfig):
+    """TRL's `RLOOConfig` with a train count apart from the vote count, and dynamic sampling: [`SamplingConfig`]."""
 
 
-class RLOOTrainer(SystemPrompt, VotingGroups, Teacher, PolicyColumn, SignalColumns, trl.RLOOTrainer):
-    """TRL's `RLOOTrainer` for label-free rewards.
+class RLOOTrainer(Features, trl.RLOOTrainer):
+    """TRL's `RLOOTrainer` for label-free rewards, in its place with the same arguments.
 
-    [`VotingGroups`], [`SignalColumns`], [`PolicyColumn`], [`SystemPrompt`] and [`Teacher`] say what it adds.
+    [`selfrl.trainers.features.Features`] says what it adds.
 
     Raises:
         ValueError: before a model loads, for an empty data set, a missing column, a pair with one view, or a batch
             that would cut a pair.
     """
+
+    config_class = RLOOConfig
 
     scores_always = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,15 +14,15 @@ from trl.trainer.utils import maybe_gather_lm_head_ctx
 from selfrl.generation.tokens import token_texts
 from selfrl.signals.output_head import OutputHead, causal_model
 from selfrl.signals.token_confidence import NAMES, token_signals
+from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup, completion_ids_of
 
 COLUMNS = (*NAMES, "token_texts", "vocab_size")
-_NOT_OF_THE_POLICY = ("tools", "environment_factory", "rollout_func")
 
 
-class SignalColumns:
+class SignalColumns(GroupTrainer):
     """Mixin over a TRL group trainer that computes what rewards name in `signals`.
 
-    Each reward gets the columns described in [`selfrl.rewards.signals.handed`]. Their hidden states are kept in a
+    Each reward gets the columns described in [`selfrl.rewards.contract`]. Their hidden states are kept in a
     pass that runs anyway, and the output head is applied to them in tiles ([`selfrl.signals.token_signals`]):
 
     - rollouts by transformers: the generation itself;
@@ -37,44 +37,31 @@ class SignalColumns:
             are not the policy's.
     """
 
-    args: Any
-    accelerator: Any
-    model: Any
-    use_vllm: bool
-    use_transformers_continuous_batching: bool
-    is_deepspeed_enabled: bool
-    is_fsdp_enabled: bool
-    temperature: float
-    _tokenizer: Any
-    num_iterations: int
     scores_always = False  # whether TRL scores every rollout with the policy before the reward
 
-    def __init__(self, model: Any, reward_funcs: Any, args: Any, *rest: Any, **options: Any) -> None:
-        wanted: dict[str, None] = {}
-        for reward in reward_funcs:
-            for name in getattr(reward, "signals", ()):
-                if name not in COLUMNS:
-                    raise ValueError(
-                        f"{type(reward).__name__} asks for the signal {name!r}: choose among {', '.join(COLUMNS)}."
-                    )
-                wanted[name] = None
-        if wanted and (foreign := [name for name in _NOT_OF_THE_POLICY if options.get(name) is not None]):
+    def _check(self, setup: Setup) -> None:
+        super()._check(setup)
+        wanted = wanted_signals(setup.reward_funcs)
+        if wanted and (foreign := setup.given("tools", "environment_factory", "rollout_func")):
             raise ValueError(
-                f"Token signals cannot be computed with {foreign[0]}: drop it, or the rewards that need them."
+                f"Token signals cannot be computed with {foreign}: drop it, or the rewards that need them."
             )
-        blended = getattr(args, "multi_objective_aggregation", None) == "normalize_then_sum"
-        weighed = [weight for weight in args.reward_weights or [1.0] * len(reward_funcs) if weight != 0]
-        if wanted and len(weighed) > 1 and not blended:
+        blended = getattr(setup.args, "multi_objective_aggregation", None) == "normalize_then_sum"
+        weights = setup.args.reward_weights or [1.0] * len(setup.reward_funcs)
+        if wanted and sum(weight != 0 for weight in weights) > 1 and not blended:
             warnings.warn(
                 "Confidence rewards have no common scale with the others, so the largest swamps them: set "
                 "multi_objective_aggregation to normalize_then_sum (GRPO), or train on one reward.",
-                stacklevel=4,
+                stacklevel=2,
             )
-        self._wanted = tuple(wanted)
-        self._wanted_tensors = tuple(name for name in NAMES if name in wanted)
+
+    def _attach(self, setup: Setup) -> None:
+        super()._attach(setup)
+        self._wanted = wanted_signals(setup.reward_funcs)
+        self._wanted_tensors = tuple(name for name in NAMES if name in self._wanted)
         self._hidden: list[torch.Tensor] | None = None
+        self._signals: dict[str, list[torch.Tensor | None]] = {}
         self._awaits_scoring = False
-        super().__init__(model, reward_funcs, args, *rest, **options)  # type: ignore[call-arg]
 
     @property
     def _hears_generation(self) -> bool:
@@ -82,9 +69,9 @@ class SignalColumns:
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         if not self._hears_generation:
-            return super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
+            return super()._generate_single_turn(*args, **kwargs)
         with HiddenStates(self._causal_model, lambda h_BLH: h_BLH[:, -1].clone()) as heard:
-            output = super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
+            output = super()._generate_single_turn(*args, **kwargs)
         completion_ids = completion_ids_of(output)
         steps = max(map(len, completion_ids))
         # Sharded processes generate in step: one that is done runs on with the others.
@@ -100,15 +87,15 @@ class SignalColumns:
         self._hidden = [row[: len(ids)] for row, ids in zip(rows, completion_ids, strict=True)]
         return output
 
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    def _generate_and_score_completions(self, inputs: Rows) -> Batch:
         self._awaits_scoring = bool(self._wanted_tensors) and not self._hears_generation
         if not self._awaits_scoring or self._scores_anyway:
-            return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+            return super()._generate_and_score_completions(inputs)
         iterations = self.num_iterations
         # TRL scores rollouts if their generation and the optimizer steps do not align: let it believe so.
         self.num_iterations = sys.maxsize
         try:
-            output = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+            output = super()._generate_and_score_completions(inputs)
         finally:
             self.num_iterations = iterations
         del output["old_per_token_logps"]
@@ -132,7 +119,7 @@ class SignalColumns:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        score = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
+        score = super()._get_per_token_logps_and_entropies
         if not self._awaits_scoring:
             return score(model, input_ids, attention_mask, logits_to_keep, *args, **kwargs)
         self._awaits_scoring = False  # the reference is scored after the policy
@@ -144,16 +131,17 @@ class SignalColumns:
         return scores
 
     def _calculate_rewards(
-        self, inputs: list[dict[str, Any]], prompts: Any, completions: Any, completion_ids_list: list[list[int]]
+        self, inputs: Rows, prompts: Any, completions: Any, completion_ids_list: list[list[int]]
     ) -> torch.Tensor:
         columns = self._signal_columns(completion_ids_list)
         rows = [{**row, **{name: values[i] for name, values in columns.items()}} for i, row in enumerate(inputs)]
-        return super()._calculate_rewards(rows, prompts, completions, completion_ids_list)  # type: ignore[misc]
+        return super()._calculate_rewards(rows, prompts, completions, completion_ids_list)
 
     def _signal_columns(self, completion_ids: list[list[int]]) -> dict[str, list[Any]]:
         columns: dict[str, list[Any]] = {}
         if self._wanted_tensors:
-            columns |= self._token_signals(completion_ids)
+            self._signals = self._token_signals(completion_ids)
+            columns |= self._signals
         if "token_texts" in self._wanted:
             columns["token_texts"] = [token_texts(self._tokenizer, ids) for ids in completion_ids]
         if "vocab_size" in self._wanted:
@@ -161,12 +149,20 @@ class SignalColumns:
             columns["vocab_size"] = [size] * len(completion_ids)
         return columns
 
+    def _signal_means(self, rows: int) -> dict[str, list[float | None]]:
+        """See [`selfrl.trainers.records.Records`]."""
+        return {
+            name: [None if part is None else part.mean().item() for part in parts]
+            for name, parts in self._signals.items()
+        }
+
     @torch.no_grad()
     def _token_signals(self, completion_ids: list[list[int]]) -> dict[str, list[torch.Tensor | None]]:
         assert self._hidden is not None
         hidden, self._hidden = self._hidden, None
-        # A completion masked out of the batch (mask_truncated_completions) was not scored as it stands.
-        scored = [len(states) == len(ids) for states, ids in zip(hidden, completion_ids, strict=True)]
+        # A completion masked out of the batch is not scored, neither here nor by TRL.
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        scored = [not (self.mask_truncated_completions and ids[-1] not in ends) for ids in completion_ids]
         sizes = [len(ids) if whole else 0 for ids, whole in zip(completion_ids, scored, strict=True)]
         hidden_NH = torch.cat([states[:size] for states, size in zip(hidden, sizes, strict=True)])
         tokens = [token for ids, whole in zip(completion_ids, scored, strict=True) if whole for token in ids]
@@ -192,9 +188,21 @@ class SignalColumns:
         return causal_model(self.accelerator.unwrap_model(self.model))
 
 
-def completion_ids_of(output: Any) -> list[list[int]]:
-    """Token ids in what TRL's `_generate_single_turn` gives: GRPO adds log-probabilities, RLOO may not."""
-    return output[0] if isinstance(output, tuple) else output
+def wanted_signals(rewards: Sequence[Any]) -> tuple[str, ...]:
+    """The signals that rewards ask for, each once.
+
+    Raises:
+        ValueError: for an unknown one.
+    """
+    wanted: dict[str, None] = {}
+    for reward in rewards:
+        for name in getattr(reward, "signals", ()):
+            if name not in COLUMNS:
+                raise ValueError(
+                    f"{type(reward).__name__} asks for the signal {name!r}: choose among {', '.join(COLUMNS)}."
+                )
+            wanted[name] = None
+    return tuple(wanted)
 
 
 class HiddenStates:

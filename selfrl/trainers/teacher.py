@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import is_peft_model
-from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
+from selfrl.checkpoint import Part
 from selfrl.signals.ema import cosine_weight, ema_update_
-from selfrl.trainers.signal_columns import completion_ids_of
+from selfrl.trainers.trl_surface import GroupTrainer, Rows, Setup, completion_ids_of
 
-FILE = "teacher.safetensors"
+REFERENCE = "ref"  # TRL's name for the adapter that is the KL reference of a policy with one
 
 
 @dataclass
@@ -48,7 +46,7 @@ class TeacherConfig:
             raise ValueError(f"`teacher_rollouts` is {self.teacher_rollouts}: it must be at least 1.")
 
 
-class Teacher:
+class Teacher(GroupTrainer):
     """Mixin over a TRL group trainer: a teacher that labels rollouts and is the KL reference.
 
     With `teacher=TeacherConfig()`:
@@ -63,45 +61,41 @@ class Teacher:
 
     Raises:
         ValueError: for a reward that needs a teacher without one, before a model loads; for sharded training (FSDP,
-            DeepSpeed), which is not supported.
+            DeepSpeed), tools, environments and `rollout_func`, which are not supported.
     """
 
-    args: Any
-    accelerator: Any
-    model: Any
-    ref_model: Any
-    processing_class: Any
-    use_vllm: bool
-    is_deepspeed_enabled: bool
-    is_fsdp_enabled: bool
-
-    def __init__(
-        self,
-        model: Any,
-        reward_funcs: Any,
-        args: Any,
-        *rest: Any,
-        teacher: TeacherConfig | None = None,
-        **options: Any,
-    ) -> None:
-        listeners = [reward for reward in reward_funcs if getattr(reward, "needs_teacher", False)]
-        if listeners and teacher is None:
+    def _check(self, setup: Setup) -> None:
+        super()._check(setup)
+        listeners = [reward for reward in setup.reward_funcs if getattr(reward, "needs_teacher", False)]
+        if listeners and setup.teacher is None:
             raise ValueError(
                 f"{type(listeners[0]).__name__} takes its label from a teacher: give the trainer "
                 "teacher=TeacherConfig()."
             )
-        if teacher is not None and args.sync_ref_model:
+        if setup.teacher is None:
+            return
+        if setup.args.sync_ref_model:
             raise ValueError("The teacher is the KL reference: leave sync_ref_model off.")
-        self.teacher = teacher
-        self._teacher_speaks = bool(listeners)
+        if foreign := setup.given("tools", "environment_factory", "rollout_func"):
+            raise ValueError(f"A teacher cannot answer with {foreign}: drop it, or the teacher.")
+
+    def _attach(self, setup: Setup) -> None:
+        super()._attach(setup)
+        self.teacher = setup.teacher
+        self._teacher_speaks = any(getattr(reward, "needs_teacher", False) for reward in setup.reward_funcs)
         self._teacher_texts: list[list[str]] = []
-        super().__init__(model, reward_funcs, args, *rest, **options)  # type: ignore[call-arg]
-        if teacher is None:
+        if self.teacher is None:
             return
         if self.is_deepspeed_enabled or self.is_fsdp_enabled:
             raise ValueError("A teacher does not work with FSDP or DeepSpeed yet: train with plain data parallelism.")
         self.shadow = {name: p.detach().to(torch.float32, copy=True) for name, p in self._trained_weights().items()}
-        self.add_callback(_AfterEachStep(self))  # type: ignore[attr-defined]
+        self.checkpoint.register(Part("teacher", lambda: self.shadow, self._load_shadow))
+        self.add_callback(_AfterEachStep(self))
+
+    def _load_shadow(self, state: dict[str, torch.Tensor]) -> None:
+        for name, tensor in state.items():
+            self.shadow[name].copy_(tensor)
+        self._refer()
 
     def follow(self, step: int, total: int) -> None:
         """Move the shadow after optimizer step `step` of `total`, and the reference with it."""
@@ -125,17 +119,23 @@ class Teacher:
 
     def _trained_weights(self) -> dict[str, torch.nn.Parameter]:
         model = self.accelerator.unwrap_model(self.model)
-        return {name: p for name, p in model.named_parameters() if p.requires_grad}
+        return {name: p for name, p in model.named_parameters() if p.requires_grad and f".{REFERENCE}." not in name}
 
     @torch.no_grad()
     def _refer(self) -> None:
+        """Give TRL's reference the teacher's weights, if it has weights of its own."""
+        model = self.accelerator.unwrap_model(self.model)
         if self.ref_model is not None:
             reference = dict(self.accelerator.unwrap_model(self.ref_model).named_parameters())
             for name, tensor in self.shadow.items():
                 reference[name].copy_(tensor)
+        elif is_peft_model(model) and REFERENCE in model.peft_config:
+            # of a policy that came with an adapter, the reference is a second one
+            for name, tensor in self.shadow.items():
+                model.get_parameter(name.replace(".default.", f".{REFERENCE}.")).copy_(tensor)
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
-        generate = super()._generate_single_turn  # type: ignore[misc]
+        generate = super()._generate_single_turn
         if self._teacher_speaks:
             assert self.teacher is not None
             # The teacher comes first: what is heard of the last generation, and what vLLM holds, is then the policy's.
@@ -156,7 +156,7 @@ class Teacher:
             self._last_loaded_step = -1
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
-        score = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
+        score = super()._get_per_token_logps_and_entropies
         if self.teacher is None or torch.is_grad_enabled():  # the loss is never the reference's
             return score(*args, **kwargs)
         model = self.accelerator.unwrap_model(self.model)
@@ -170,44 +170,12 @@ class Teacher:
         finally:
             model.base_model.disable_adapter_layers()
 
-    def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any, **kwargs: Any) -> torch.Tensor:
+    def _calculate_rewards(self, inputs: Rows, *args: Any, **kwargs: Any) -> torch.Tensor:
         if self._teacher_speaks:
             inputs = [
                 {**row, "teacher_completions": texts} for row, texts in zip(inputs, self._teacher_texts, strict=True)
             ]
-        return super()._calculate_rewards(inputs, *args, **kwargs)  # type: ignore[misc]
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        super()._save_optimizer_and_scheduler(output_dir)  # type: ignore[misc]
-        if self.teacher is not None and self.args.should_save:
-            save_shadow(self.shadow, Path(output_dir))
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[misc]
-        if self.teacher is not None and checkpoint is not None:
-            for name, tensor in load_shadow(Path(checkpoint)).items():
-                self.shadow[name].copy_(tensor)
-            self._refer()
-
-
-def save_shadow(shadow: dict[str, torch.Tensor], folder: Path) -> None:
-    """Write a teacher's weights into a checkpoint, whole or not at all."""
-    part = folder / f"{FILE}.part"
-    save_file({name: tensor.contiguous() for name, tensor in shadow.items()}, part)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.rename(folder / FILE)
-
-
-def load_shadow(folder: Path) -> dict[str, torch.Tensor]:
-    """A teacher's weights from a checkpoint.
-
-    Raises:
-        ValueError: if the checkpoint has none.
-    """
-    if not (folder / FILE).exists():
-        raise ValueError(f"{folder} holds no {FILE}: it comes from a run without a teacher, start anew.")
-    return load_file(folder / FILE)
+        return super()._calculate_rewards(inputs, *args, **kwargs)
 
 
 class _AfterEachStep(TrainerCallback):

@@ -10,9 +10,10 @@ import torch
 from trl.models.utils import unwrap_model_for_generation
 
 from selfrl.generation.hf import TransformersGenerator
+from selfrl.trainers.trl_surface import GroupTrainer, Rows, Setup
 
 
-class PolicyColumn:
+class PolicyColumn(GroupTrainer):
     """Mixin over a TRL group trainer: a reward with `needs_policy` gets the column `policy`.
 
     It holds, for each completion, one [`selfrl.generation.Generator`] over the model in training, as it is when the
@@ -23,29 +24,21 @@ class PolicyColumn:
         ValueError: under FSDP or DeepSpeed, where a process holds only a part of the weights.
     """
 
-    args: Any
-    accelerator: Any
-    model_wrapped: Any
-    processing_class: Any
-    is_deepspeed_enabled: bool
-    is_fsdp_enabled: bool
-
-    def __init__(self, model: Any, reward_funcs: Any, *rest: Any, **options: Any) -> None:
-        listeners = [reward for reward in reward_funcs if getattr(reward, "needs_policy", False)]
-        self._policy_judges = bool(listeners)
-        super().__init__(model, reward_funcs, *rest, **options)  # type: ignore[call-arg]
-        if listeners and (self.is_deepspeed_enabled or self.is_fsdp_enabled):
+    def _attach(self, setup: Setup) -> None:
+        super()._attach(setup)
+        judges = [reward for reward in setup.reward_funcs if getattr(reward, "needs_policy", False)]
+        self._policy_judges = bool(judges)
+        if judges and (self.is_deepspeed_enabled or self.is_fsdp_enabled):
             raise ValueError(
-                f"{type(listeners[0]).__name__} lets the policy judge, which does not work with FSDP or DeepSpeed yet: "
+                f"{type(judges[0]).__name__} lets the policy judge, which does not work with FSDP or DeepSpeed yet: "
                 "name another judge."
             )
 
-    def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any, **kwargs: Any) -> torch.Tensor:
-        calculate = super()._calculate_rewards  # type: ignore[misc]
+    def _calculate_rewards(self, inputs: Rows, *args: Any, **kwargs: Any) -> torch.Tensor:
         if not self._policy_judges:
-            return calculate(inputs, *args, **kwargs)
+            return super()._calculate_rewards(inputs, *args, **kwargs)
         with self.policy_generator() as policy:
-            return calculate([{**row, "policy": policy} for row in inputs], *args, **kwargs)
+            return super()._calculate_rewards([{**row, "policy": policy} for row in inputs], *args, **kwargs)
 
     @contextmanager
     def policy_generator(self) -> Iterator[TransformersGenerator]:

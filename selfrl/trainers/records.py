@@ -1,0 +1,154 @@
+"""One record of each prompt's group: made once a scored batch, handed to listeners, remembered over the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from selfrl.answers import read_answer
+from selfrl.answers.keys import KeyMode, ReadAnswer
+from selfrl.checkpoint import Part
+from selfrl.conversation import prompt_id
+from selfrl.distributed import gathered
+from selfrl.group_record import GroupRecord, GroupVote, PromptHistory
+from selfrl.rewards.contract import groups_of
+from selfrl.rewards import MajorityVoteReward
+from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
+
+Listener = Callable[[Sequence[GroupRecord]], dict[str, float] | None]
+
+
+class ScoredBatch:
+    """What the rewards of one batch share: answers, read once, and the vote of the first that votes.
+
+    Args:
+        history: of the prompts so far; rewards read it.
+    """
+
+    def __init__(self, history: PromptHistory) -> None:
+        self.history = history
+        self.votes: list[GroupVote] | None = None
+        self._answers: dict[KeyMode, list[ReadAnswer]] = {}
+
+    def answers(self, texts: Sequence[str], mode: KeyMode = "canonical") -> list[ReadAnswer]:
+        """Answers of this process's completions, in order; `texts` are the same whoever asks."""
+        if mode not in self._answers:
+            self._answers[mode] = [read_answer(text, mode=mode) for text in texts]
+        return self._answers[mode]
+
+    def cast(self, votes: Sequence[GroupVote]) -> None:
+        """Tell what was elected in the groups of all processes."""
+        if self.votes is None:
+            self.votes = list(votes)
+
+
+class Facts(NamedTuple):
+    """What a record holds of one completion beside its rewards."""
+
+    prompt_id: str
+    length: int
+    cut_off: bool
+    signals: dict[str, float | None]
+
+
+class Records(GroupTrainer):
+    """Mixin over a TRL group trainer: a [`selfrl.group_record.GroupRecord`] of every prompt in every training batch.
+
+    Listeners get the records of all processes' prompts, on every process, and may return figures to log. Keys, votes
+    and labels are those of the first reward that votes; where none does, a majority vote is taken if there is a
+    listener, and only then. `history` keeps the last visits of each prompt, in every checkpoint too.
+
+    Rewards are handed the column `batch_records`, see [`selfrl.rewards.contract.BatchRecords`].
+    """
+
+    history: PromptHistory
+
+    def _attach(self, setup: Setup) -> None:
+        super()._attach(setup)
+        self.history = PromptHistory()
+        self._listeners: list[Listener] = []
+        self.checkpoint.register(Part("history", self.history.state, self.history.load, required=False))
+
+    def add_listener(self, listener: Listener) -> None:
+        """Hand the records of every training batch to `listener` from now on."""
+        self._listeners.append(listener)
+
+    def _generate_and_score_completions(self, inputs: Rows) -> Batch:
+        self._prompt_ids = [prompt_id([row.get(name) for name in ("prompt", "image", "images")]) for row in inputs]
+        return super()._generate_and_score_completions(inputs)
+
+    def _calculate_rewards(
+        self, inputs: Rows, prompts: Any, completions: Any, completion_ids_list: list[list[int]]
+    ) -> torch.Tensor:
+        batch = ScoredBatch(self.history)
+        rows = [{**row, "batch_records": batch} for row in inputs]
+        rewards_NF = super()._calculate_rewards(rows, prompts, completions, completion_ids_list)
+        if not self.model.training:
+            return rewards_NF
+        if batch.votes is None and self._listeners:
+            golds = {"answer": [row["answer"] for row in inputs]} if "answer" in inputs[0] else {}
+            MajorityVoteReward()(prompts, completions, batch_records=[batch] * len(inputs), **golds)
+        facts, _ = gathered(self._facts(completion_ids_list))
+        records = records_of(facts, weighted(rewards_NF, self.reward_weights), batch.votes, self.state.global_step)
+        for record in records:
+            self.history.add(record)
+        for listener in self._listeners:
+            for name, value in (listener(records) or {}).items():
+                self._metrics["train"][name].append(value)
+        return rewards_NF
+
+    def _facts(self, completion_ids: list[list[int]]) -> list[Facts]:
+        """Of this process's completions."""
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        means = self._signal_means(len(completion_ids))
+        return [
+            Facts(name, len(ids), ids[-1] not in ends, {signal: values[i] for signal, values in means.items()})
+            for i, (name, ids) in enumerate(zip(self._prompt_ids, completion_ids, strict=True))
+        ]
+
+
+def weighted(rewards_NF: torch.Tensor, weights_F: torch.Tensor) -> list[float | None]:
+    """Weighted sums of the rewards, as TRL takes them; None where every reward that counts abstains.
+
+    >>> weighted(torch.tensor([[1.0, 0.5], [torch.nan, 0.5]]), torch.tensor([2.0, 0.0]))
+    [2.0, None]
+    """
+    counted_F = weights_F != 0
+    kept_NF = rewards_NF[:, counted_F.to(rewards_NF.device)]
+    sums_N = (kept_NF * weights_F[counted_F].to(kept_NF.device)).nansum(1)
+    unscored_N = kept_NF.isnan().all(1)
+    return [None if none else value for value, none in zip(sums_N.tolist(), unscored_N.tolist(), strict=True)]
+
+
+def records_of(
+    facts: Sequence[Facts], rewards: Sequence[float | None], votes: Sequence[GroupVote] | None, step: int
+) -> list[GroupRecord]:
+    """Records of the groups of a batch.
+
+    Args:
+        facts: of the completions of all processes.
+        rewards: of these, in the same order.
+        votes: of their groups; None where nobody voted, and groups are those of equal prompts.
+        step: optimizer steps made.
+    """
+    if votes is None:
+        votes = [GroupVote(tuple(rows), (), None) for rows in groups_of([fact.prompt_id for fact in facts])]
+    records = []
+    for vote in votes:
+        members = [facts[row] for row in vote.rows]
+        records.append(
+            GroupRecord(
+                prompt_id=members[0].prompt_id,
+                step=step,
+                keys=vote.keys,
+                label=vote.label,
+                label_is_right=vote.label_is_right,
+                rewards=tuple(rewards[row] for row in vote.rows),
+                lengths=tuple(fact.length for fact in members),
+                cut_off=tuple(fact.cut_off for fact in members),
+                signals={name: tuple(fact.signals[name] for fact in members) for name in members[0].signals},
+            )
+        )
+    return records
