@@ -1,5 +1,6 @@
 """Share of a training step that the reward takes, on the quickstart recipe: python -m benchmarks.reward_stage."""
 
+import dataclasses
 import json
 import tempfile
 import time
@@ -40,8 +41,7 @@ def main() -> None:
         ]
         plan = parse_recipe(["recipes/co_rewarding/tiny.yaml", *flags])
         reward = Timed()
-        plan.rewards = [reward]
-        trainer = build_trainer(plan)
+        trainer = build_trainer(dataclasses.replace(plan, rewards=(reward,)))
         trainer.train()
         steps = [row["step_time"] for row in read_metrics(Path(out) / "metrics.jsonl") if "step_time" in row]
     print(f"{STEPS} steps: {sum(steps):.1f} s, of which the reward {reward.seconds:.3f} s")

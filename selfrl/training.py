@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from transformers import AutoTokenizer, PrinterCallback, ProgressCallback, Train
 from trl import get_peft_config
 from trl.data_utils import is_conversational
 
+from selfrl.conversation import plain_text
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
-from selfrl.generation.tokens import check_system_role
+from selfrl.generation.tokens import check_system_role, prompt_ids
 from selfrl.monitor.metrics_file import MetricsFile
 from selfrl.monitor.progress import ProgressLines
 from selfrl.recipe import Plan
@@ -30,7 +32,7 @@ def load_dataset(plan: Plan) -> Dataset:
     """
     recipe = plan.recipe
     rows = load_rows(recipe.dataset, recipe.dataset_split, recipe.dataset_config)
-    rows = to_prompts(rows, recipe.prompt_column, recipe.system_prompt)
+    rows = to_prompts(rows, recipe.prompt_column, plan.system_prompt)
     return expand_pairs(rows) if plan.paired and "view" not in rows.column_names else rows
 
 
@@ -41,12 +43,7 @@ def drop_long_prompts(dataset: Dataset, tokenizer: Any, limit: int) -> Dataset:
         ValueError: if nothing is left.
     """
 
-    def length(prompt: Any) -> int:
-        if is_conversational({"prompt": prompt}):
-            return len(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
-        return len(tokenizer(prompt).input_ids)
-
-    too_long = [length(prompt) > limit for prompt in dataset["prompt"]]
+    too_long = [len(prompt_ids(tokenizer, prompt)) > limit for prompt in dataset["prompt"]]
     if "pair_id" in dataset.column_names:
         ids = dataset["pair_id"]
         broken = {pair_id for pair_id, long in zip(ids, too_long, strict=True) if long}
@@ -66,20 +63,24 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
     tokenizer = AutoTokenizer.from_pretrained(source, revision=plan.model.model_revision, padding_side="left")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if plan.recipe.system_prompt is not None:
+    if plan.system_prompt is not None:
         check_system_role(tokenizer, source)
+    # as evaluation shows them; under alternation the trainer does it, once the prompt in use stands in them
+    if tokenizer.chat_template is None and plan.alternation is None and is_conversational(dataset[0]):
+        dataset = dataset.map(lambda row: {"prompt": plain_text(row["prompt"])})
     if plan.recipe.max_prompt_tokens is not None:
         dataset = drop_long_prompts(dataset, tokenizer, plan.recipe.max_prompt_tokens)
-    plan.config.model_init_kwargs = {
+    config = copy.copy(plan.config)  # a trainer changes its arguments; the plan stays
+    config.model_init_kwargs = {
         "revision": plan.model.model_revision,
         "attn_implementation": plan.model.attn_implementation,
         "dtype": plan.model.dtype,
-        **(plan.config.model_init_kwargs or {}),
+        **(config.model_init_kwargs or {}),
     }
     trainer = plan.trainer_class(
         source,
-        plan.rewards,
-        plan.config,
+        list(plan.rewards),
+        config,
         dataset,
         processing_class=tokenizer,
         peft_config=get_peft_config(plan.model),
@@ -90,8 +91,8 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
     trainer.remove_callback(PrinterCallback)
     if probe is not None:
         probe.attach(trainer)
-    if plan.recipe.alternation is not None:
-        plan.recipe.alternation.attach(trainer)
+    if plan.alternation is not None:
+        copy.copy(plan.alternation).attach(trainer)
     return trainer
 
 
@@ -140,7 +141,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         "lengths": f"prompt {recipe.max_prompt_tokens}, completion {config.max_completion_length}",
         "temperature": config.temperature,
         "length of run": f"{config.max_steps} steps" if config.max_steps > 0 else f"{config.num_train_epochs} epochs",
-        "system prompt": recipe.system_prompt or "none",
+        "system prompt": plan.system_prompt or "none",
         "prompt optimised": f"every {recipe.prompt_every} steps, {recipe.prompt_rounds} rounds"
         if recipe.prompt_every
         else "no",

@@ -1,11 +1,14 @@
 """The tiny recipe, run for real: what it leaves, a kill and a resume, two processes."""
 
+import copy
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,10 +16,14 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 
+from selfrl.conversation import conversation
 from selfrl.data.pairs import expand_pairs
+from selfrl.data.tiny import tiny_problems
 from selfrl.data.tokenizer import build_tokenizer
+from selfrl.generation.tokens import prompt_ids
 from selfrl.monitor.metrics_file import read_metrics
-from selfrl.training import drop_long_prompts, latest_checkpoint
+from selfrl.recipe import parse_recipe
+from selfrl.training import build_trainer, drop_long_prompts, latest_checkpoint
 
 RECIPE = "recipes/co_rewarding/tiny.yaml"
 SMALL = [
@@ -101,3 +108,43 @@ def test_a_long_prompt_goes_with_its_other_view() -> None:
     assert kept["prompt"][:] == ["Add 3 to 2.", "Add 2 to 3."]
     with pytest.raises(ValueError, match="Every prompt has more than 2 tokens"):
         drop_long_prompts(expand_pairs(rows), build_tokenizer(), limit=2)
+
+
+def test_a_model_without_a_chat_template_reads_a_system_prompt_as_in_evaluation(tmp_path: Path) -> None:
+    system = "Add and subtract."
+    flags = [*SMALL, "--save_strategy=no", "--max_steps=2", f"--output_dir={tmp_path}", f"--system_prompt={system}"]
+    trainer = build_trainer(parse_recipe([RECIPE, *flags]))
+    assert trainer.processing_class.chat_template is None
+    seen, inner = set(), trainer._generate_and_score_completions
+
+    def spied(inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output = inner(inputs)
+        rows = zip(output["prompt_ids"], output["prompt_mask"].bool(), strict=True)
+        seen.update(tuple(ids[mask].tolist()) for ids, mask in rows)
+        return output
+
+    trainer._generate_and_score_completions = spied
+    trainer.train()
+    problems = tiny_problems("train", 32)
+    evaluated = {
+        tuple(prompt_ids(trainer.processing_class, conversation(system, question)))
+        for question in [*problems["prompt"], *problems["paraphrase"]]
+    }
+    assert len(seen) == 2 * 2 * 2  # steps x pairs x views
+    assert seen <= evaluated
+
+
+def test_long_prompts_are_measured_with_their_system_prompt() -> None:
+    rows = Dataset.from_list([{"prompt": conversation("Add 1 to 2.", f"Add {n} to 2.")} for n in ("3", "3 and 4")])
+    assert len(drop_long_prompts(rows, build_tokenizer(), limit=14)) == 1
+
+
+def test_a_plan_stays_as_it_is_while_trainers_are_built_from_it(tmp_path: Path) -> None:
+    flags = [*SMALL, "--save_strategy=no", "--max_steps=1", f"--output_dir={tmp_path}"]
+    plan = parse_recipe([RECIPE, *flags])
+    parts = (plan.recipe, plan.config, plan.model)
+    before = copy.deepcopy([dataclasses.asdict(part) for part in parts])
+    first = build_trainer(plan)
+    first.train()
+    assert [dataclasses.asdict(part) for part in parts] == before
+    assert build_trainer(plan).args is not first.args

@@ -93,7 +93,7 @@ class Turns(Scripted):
 
 def test_the_optimised_prompt_is_the_system_prompt(start: Path, tmp_path: Path, model: Path) -> None:
     plan = recipe(tmp_path, model, "plain", f"--prompt={start}", "--max_steps=1")
-    assert plan.recipe.system_prompt == "Say a odd word."
+    assert plan.system_prompt == "Say a odd word."
     trainer = build_trainer(plan)
     assert trainer.train_dataset["prompt"][0][0] == {"role": "system", "content": "Say a odd word."}
     assert trainer.system_prompt is None
