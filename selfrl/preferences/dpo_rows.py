@@ -33,6 +33,11 @@ def preference_pairs(
         >>> preference_pairs(["2+2?", "3+3?"], [["4", "5"], ["6", "six"]], [[0.9, 0.1], [0.5, 0.5]])
         [{'prompt': '2+2?', 'chosen': '4', 'rejected': '5', 'margin': 0.8}]
     """
+    if not len(prompts) == len(completions) == len(scores):
+        raise ValueError(
+            f"{len(prompts)} prompts, {len(completions)} groups of completions and {len(scores)} of scores: "
+            f"give one each."
+        )
     rows = []
     for i, (prompt, group, given) in enumerate(zip(prompts, completions, scores, strict=True)):
         if len(group) != len(given):

@@ -34,11 +34,13 @@ def bradley_terry(wins_GG: Matrix, prior: float = PRIOR) -> Matrix:
         >>> bradley_terry(np.array([[0.0, 3.0], [1.0, 0.0]]), prior=1e-9).round(3).tolist()  # log 3 apart
         [0.549, -0.549]
     """
-    size = len(wins_GG)
-    if wins_GG.shape != (size, size) or not (wins_GG >= 0).all():
-        raise ValueError(f"wins has the shape {wins_GG.shape}: it must be square, with counts of 0 or more.")
+    if wins_GG.ndim != 2 or wins_GG.shape[0] != wins_GG.shape[1]:
+        raise ValueError(f"wins_GG has the shape {wins_GG.shape}: it must be square, (G, G).")
+    if not (wins_GG >= 0).all():
+        raise ValueError("wins_GG holds a negative number or NaN: wins are counts of 0 or more.")
     if not prior > 0:
         raise ValueError(f"prior is {prior}: it must be above 0.")
+    size = len(wins_GG)
     if size < 2:
         return np.zeros(size)
     counted = wins_GG + prior
@@ -50,9 +52,21 @@ def bradley_terry(wins_GG: Matrix, prior: float = PRIOR) -> Matrix:
 def expected_wins(theta_G: Matrix) -> Matrix:
     """Share of wins to be expected against the others: r_i = mean over j ≠ i of σ(θ_i − θ_j), in (0, 1).
 
-    >>> expected_wins(np.array([0.5493, -0.5493])).round(2).tolist()
-    [0.75, 0.25]
+    Args:
+        theta_G: (G,) log-strengths, as from [`bradley_terry`].
+
+    Returns:
+        (G,) shares; 0.5 for one who stands alone.
+
+    Raises:
+        ValueError: for another shape.
+
+    Example:
+        >>> expected_wins(np.array([0.5493, -0.5493])).round(2).tolist()
+        [0.75, 0.25]
     """
+    if theta_G.ndim != 1:
+        raise ValueError(f"theta_G has the shape {theta_G.shape}: it must be (G,).")
     size = len(theta_G)
     if size < 2:
         return np.full(size, 0.5)
@@ -66,17 +80,25 @@ def swiss_pairs(scores: Sequence[float], played: Collection[frozenset[int]]) -> 
     Of those who cannot all be paired, the ones who have played most sit out.
 
     Args:
-        scores: points so far.
-        played: the pairs that have met.
+        scores: (G,) points so far.
+        played: the pairs that have met, of places in `scores`.
 
     Returns:
         pairs (i, j) with i < j, each i and j at most once.
+
+    Raises:
+        ValueError: for scores that are no row of numbers, or a pair of others than its places.
 
     Example:
         >>> swiss_pairs([1, 0, 1, 0], {frozenset((0, 1)), frozenset((2, 3))})
         [(0, 2), (1, 3)]
     """
+    if np.ndim(scores) != 1:
+        raise ValueError(f"scores has the shape {np.shape(scores)}: it must be (G,).")
     size = len(scores)
+    wrong = [sorted(pair) for pair in played if len(pair) != 2 or not pair <= set(range(size))]
+    if wrong:
+        raise ValueError(f"played holds {wrong[0]}: it must be a pair of the {size} places in scores.")
     games = [sum(i in pair for pair in played) for i in range(size)]
     spread = max(scores) - min(scores) if size else 0.0
     graph = networkx.Graph()

@@ -61,6 +61,9 @@ def balanced_votes(
         swapped. "one" and "two" are the pair's members, whatever the order they were shown in; None is a verdict that
         could not be read.
 
+    Raises:
+        ValueError: for another number of replies than of prompts.
+
     Example:
         >>> likes_first = lambda prompts: ["A"] * len(prompts)
         >>> [(votes)] = balanced_votes([("x", "y")], lambda a, b: [], likes_first)
@@ -71,6 +74,8 @@ def balanced_votes(
         request(*shown) for pair in pairs for _ in range(repeats) for shown in (pair, (pair[1], pair[0]))
     ]
     replies = list(ask(prompts))
+    if len(replies) != len(prompts):
+        raise ValueError(f"The judge gave {len(replies)} replies to {len(prompts)} prompts: it must give one each.")
     verdicts = [read_verdict(reply) for reply in replies]
     votes = [None if v is None else _VOTES[i % 2 == 1][v] for i, v in enumerate(verdicts)]
     calls = 2 * repeats

@@ -41,7 +41,7 @@ def ema_update_(shadow: Mapping[str, torch.Tensor], policy: Mapping[str, torch.T
         weight: w.
 
     Raises:
-        ValueError: if the names differ.
+        ValueError: if names or shapes differ; nothing has changed then.
 
     Example:
         >>> teacher = {"w": torch.zeros(1)}
@@ -51,5 +51,11 @@ def ema_update_(shadow: Mapping[str, torch.Tensor], policy: Mapping[str, torch.T
     """
     if shadow.keys() != policy.keys():
         raise ValueError(f"Teacher and policy differ in {sorted(shadow.keys() ^ policy.keys())[:3]}: use one model.")
+    for name, tensor in shadow.items():
+        if policy[name].shape != tensor.shape:
+            raise ValueError(
+                f"{name} has the shape {tuple(policy[name].shape)} in the policy and {tuple(tensor.shape)} in the "
+                f"teacher: use one model."
+            )
     for name, tensor in shadow.items():
         tensor.lerp_(policy[name].to(tensor.device, tensor.dtype), weight)

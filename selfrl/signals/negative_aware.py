@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 
+from selfrl.signals.shapes import check_shapes
+
 Ratio = Literal["token", "sequence"]
 PromptWeight = Literal["one_minus_rate", "grpo", "none"]
 RATIOS: tuple[str, ...] = get_args(Ratio)
@@ -43,16 +45,16 @@ def prompt_weights(
     w = 1 − r, is GRPO without division by the deviation (Dr. GRPO) there, and "grpo", w = sqrt((1−r) / r), is GRPO.
 
     Args:
-        rates_B: r of each row's prompt, NaN where no answer has a label.
+        rates_B: (B,), r of each row's prompt, NaN where no answer has a label.
         kind: "one_minus_rate", "grpo" or "none" (w = 1).
-        group_sizes_B: labelled answers of each row's prompt. With them "grpo" divides by TRL's deviation, that of a
-            sample (Bessel's correction, plus 1e-4), instead of the population's, and so equals TRL's advantages.
+        group_sizes_B: (B,), labelled answers of each row's prompt. With them "grpo" divides by TRL's deviation, that of
+            a sample (Bessel's correction, plus 1e-4), instead of the population's, and so equals TRL's advantages.
 
     Returns:
         (B,) weights; 0 where r is 0, 1 or NaN: nothing can be learned from such a prompt.
 
     Raises:
-        ValueError: for another `kind`.
+        ValueError: for another `kind`, or other shapes.
 
     Example:
         >>> prompt_weights(torch.tensor([0.0, 0.25, 0.5]))
@@ -60,6 +62,7 @@ def prompt_weights(
         >>> prompt_weights(torch.tensor([0.2, 0.5, 1.0]), "grpo")
         tensor([2., 1., 0.])
     """
+    check_shapes(rates_B=rates_B, group_sizes_B=group_sizes_B)
     r_B = rates_B.clamp(*RATE_RANGE)
     if kind == "one_minus_rate":
         weights_B = 1 - r_B
@@ -89,7 +92,15 @@ def negative_aware_terms(
     clamp_positive: float = 0.0,
     clamp_negative: float = 1.0,
 ) -> NegativeAwareTerms:
-    """Token losses of [`negative_aware_loss`], which describes the arguments."""
+    """Token losses of [`negative_aware_loss`], which describes the arguments and errors."""
+    check_shapes(
+        logps_BT=logps_BT,
+        old_logps_BT=old_logps_BT,
+        mask_BT=mask_BT,
+        labels_B=labels_B,
+        rates_B=rates_B,
+        group_sizes_B=group_sizes_B,
+    )
     if ratio not in RATIOS:
         raise ValueError(f"The ratio {ratio!r} does not exist: choose among {', '.join(RATIOS)}.")
     if clamp_negative <= 0:
@@ -99,7 +110,7 @@ def negative_aware_terms(
     if ratio == "sequence":
         lengths_B1 = mask_BT.sum(-1, keepdim=True).clamp(min=1)
         log_R_BT = (log_R_BT.sum(-1, keepdim=True) / lengths_B1).expand_as(mask_BT)
-    log_R_BT = _straight_through(log_R_BT, log_R_BT.clamp(max=MAX_LOG_RATIO))
+    log_R_BT = log_R_BT.clamp(max=MAX_LOG_RATIO)  # not straight-through: beyond it nothing is learned
     R_BT = log_R_BT.exp()
 
     # without a clamp the logarithm need not be taken back, which it cannot be where R underflows
@@ -145,14 +156,15 @@ def negative_aware_loss(
     wrong answer that grew likelier is still pushed down. With respect to log π the gradient is
     −w · R / max(R, clamp_positive) for a right token, which is −w without a clamp, and
     w · r / (1−r) · R / max(·, clamp_negative) for a wrong one, finite for any `clamp_negative` above 0. r
-    is taken within 0.02 and 0.98, and log R, straight-through too, at 10 at most.
+    is taken within 0.02 and 0.98. log R is taken at 10 at most, and a token beyond has no gradient, as in the
+    authors' code.
 
     Args:
-        logps_BT: log-probability of each completion token under the policy; the gradient flows here.
-        old_logps_BT: the same under the policy that the updates on this batch began with.
-        mask_BT: 1 for tokens of the completion, 0 for padding and for tokens that the policy did not write.
-        labels_B: 1 for right, 0 for wrong, between them a mixture of both branches, NaN for no label (no loss).
-        rates_B: r, the share (mean label) of right answers among all labelled rollouts of the row's prompt. Rows
+        logps_BT: (B, T), log-probability of each completion token under the policy; the gradient flows here.
+        old_logps_BT: (B, T), the same under the policy that the updates on this batch began with.
+        mask_BT: (B, T), 1 for tokens of the completion, 0 for padding and for tokens that the policy did not write.
+        labels_B: (B,), 1 for right, 0 for wrong, between them a mixture of both branches, NaN for no label (no loss).
+        rates_B: (B,), r, the share (mean label) of right answers among all labelled rollouts of the row's prompt. Rows
             whose r is 0, 1 or NaN have no loss.
         ratio: "token", or "sequence": every token carries the geometric mean of the row's ratios, as in TRL's
             `importance_sampling_level`.
@@ -161,13 +173,13 @@ def negative_aware_loss(
         negative_weight: 0 leaves right answers only, which is rejection-sampling fine-tuning (RFT).
         clamp_positive: floor of R; 0 is none.
         clamp_negative: floor of the negative policy's ratio, above 0.
-        normalizer: a constant, or None for the number of tokens in the mask.
+        normalizer: a constant (a number or a tensor of no axes), or None for the number of tokens in the mask.
 
     Returns:
         the loss, a scalar.
 
     Raises:
-        ValueError: for an unknown `ratio` or `prompt_weight`, or a `clamp_negative` of 0 or less.
+        ValueError: for an unknown `ratio` or `prompt_weight`, a `clamp_negative` of 0 or less, or other shapes.
 
     Example:
         Two answers of two tokens each to one question, the first of them right. On-policy the loss is 0, and its
@@ -182,6 +194,8 @@ def negative_aware_loss(
         tensor([[-0.1250, -0.1250],
                 [ 0.1250,  0.1250]])
     """
+    if isinstance(normalizer, torch.Tensor) and normalizer.ndim:
+        raise ValueError(f"normalizer has the shape {tuple(normalizer.shape)}: it must be one number.")
     terms = negative_aware_terms(
         logps_BT,
         old_logps_BT,

@@ -42,7 +42,7 @@ def test_of_equal_scores_the_first_counts() -> None:
 def test_lengths_must_agree() -> None:
     with pytest.raises(ValueError, match="Prompt 1 has 2 completions and 1 scores"):
         preference_pairs(["p", "q"], [["a"], ["b", "c"]], [[1.0], [1.0]])
-    with pytest.raises(ValueError, match="argument"):
+    with pytest.raises(ValueError, match="1 prompts, 1 groups of completions and 0 of scores"):
         preference_pairs(["p"], [["a", "b"]], [])
 
 

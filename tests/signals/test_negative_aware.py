@@ -38,13 +38,13 @@ def reference(
         for t in tokens:
             heads = tokens if sequence else [t]
             log_ratio = sum((logps[b, h] - old[b, h]).item() for h in heads) / len(heads)
-            R = math.exp(min(log_ratio, 10.0))
+            R, within = math.exp(min(log_ratio, 10.0)), float(log_ratio <= 10)
             x = (1 - r * R) / (1 - r)
             positive = -math.log(max(R, clamp_positive))
             negative = -math.log(max(x, clamp_negative))
             total += w * (y * positive + negative_weight * (1 - y) * negative)
-            positive_slope = -R / max(R, clamp_positive)
-            negative_slope = r / (1 - r) * R / max(x, clamp_negative)
+            positive_slope = -within * R / max(R, clamp_positive)
+            negative_slope = within * r / (1 - r) * R / max(x, clamp_negative)
             slope = w * (y * positive_slope + negative_weight * (1 - y) * negative_slope)
             for h in heads:
                 gradient[b, h] += slope / len(heads)
@@ -59,6 +59,39 @@ def batch(seed: int, rows: int = 6, length: int = 5, spread: float = 1.0) -> tup
     labels = torch.tensor([1.0, 0.0, 0.3, 0.0, 1.0, math.nan] * rows)[:rows].double()
     rates = torch.tensor([0.25, 0.5, 0.9, 0.0, 0.005, 0.5] * rows)[:rows].double()
     return logps.requires_grad_(), old, mask, labels, rates
+
+
+@pytest.mark.parametrize(
+    ("log_ratio", "expected"), [(11.0, 0.0), (10.0, 0.25 * math.exp(10)), (9.0, 0.25 * math.exp(9))]
+)
+def test_the_gradient_ends_where_the_log_ratio_is_clamped(log_ratio: float, expected: float) -> None:
+    """A wrong answer at rate ¼: w · r / (1−r) · R is ¾ · ⅓ · R up to log R = 10, and at 11 nothing (not 5506)."""
+    old = torch.tensor([[-12.0]], dtype=torch.float64)
+    logps = (old + log_ratio).requires_grad_()
+    loss = negative_aware_loss(logps, old, torch.ones(1, 1), torch.zeros(1), torch.tensor([0.25]), normalizer=1.0)
+    loss.backward()
+    assert logps.grad is not None
+    assert logps.grad.item() == pytest.approx(expected, rel=1e-6)
+    assert loss.item() == 0  # the floor of 1 on the negative policy's ratio holds the value
+
+
+@pytest.mark.parametrize("sequence", [False, True])
+@pytest.mark.parametrize("spread", [1.0, 8.0])
+def test_beyond_the_clamp_value_and_gradient_are_the_formula(sequence: bool, spread: float) -> None:
+    beyond = 0
+    for seed in range(20):
+        logps, old, mask, labels, rates = batch(seed, spread=1.0)
+        with torch.no_grad():
+            logps += spread * (torch.arange(len(logps)).unsqueeze(1) % 3)  # rows beside, near and beyond the clamp
+        loss = negative_aware_loss(
+            logps, old, mask, labels, rates, ratio="sequence" if sequence else "token", normalizer=1.0
+        )
+        loss.backward()
+        total, gradient = reference(logps, old, mask, labels, rates, sequence=sequence)
+        assert loss.item() == pytest.approx(total, rel=1e-10, abs=1e-12)
+        torch.testing.assert_close(logps.grad, gradient, rtol=1e-10, atol=1e-12)
+        beyond += int(((logps - old > 10) & mask).sum())
+    assert (beyond > 0) == (spread == 8.0)
 
 
 @pytest.mark.parametrize("sequence", [False, True])
@@ -134,7 +167,7 @@ def test_the_square_root_is_the_population_deviation() -> None:
 @pytest.mark.parametrize("log_ratio", [-2000.0, -50.0, -1e-4, 0.0, 0.5, math.log(2), 0.7, 9.99, 10.01, 80.0, 2000.0])
 @pytest.mark.parametrize("rate", [0.001, 0.02, 0.5, 0.98, 0.999])
 def test_edges_are_finite_and_push_the_right_way(ratio: str, log_ratio: float, rate: float) -> None:
-    """r·R at 1 and beyond, R at 0, one token: right answers never go down, wrong ones never up."""
+    """r·R at 1 and beyond, R at 0, one token: right answers never go down, wrong ones never up; neither beyond e¹⁰."""
     old = torch.full((2, 1), -1.0)
     logps = (old + log_ratio).requires_grad_()
     loss = negative_aware_loss(
@@ -150,6 +183,9 @@ def test_edges_are_finite_and_push_the_right_way(ratio: str, log_ratio: float, r
     assert logps.grad is not None
     assert logps.grad.isfinite().all()
     right, wrong = logps.grad[:, 0].tolist()
+    if log_ratio > 10:
+        assert (right, wrong) == (0, 0)
+        return
     assert right < 0
     assert wrong > 0 or (wrong == 0 and log_ratio == -2000)  # exp(-2000) is 0
 
