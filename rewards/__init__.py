@@ -7,17 +7,21 @@ from selfrl.rewards.confidence import (
     LogProbabilityReward,
     SelfCertaintyReward,
 )
+from selfrl.rewards.contract import BaseReward
+from selfrl.rewards.contrastive import ContrastiveAgreementReward
 from selfrl.rewards.controls import RandomReward
 from selfrl.rewards.formats import FormatReward
 from selfrl.rewards.ground_truth import AccuracyReward
+from selfrl.rewards.majority_vote import MajorityVoteReward
 from selfrl.rewards.pairwise import PairwiseSelfReward
+from selfrl.rewards.prompt_groups import PromptGroupReward
 from selfrl.rewards.semantic_entropy import SemanticEntropyReward
 from selfrl.rewards.shopping import RationaleCertaintyReward, ShopActionReward, ShopFormatReward
-from selfrl.rewards.voting import ContrastiveAgreementReward, MajorityVoteReward
 
 __all__ = [
     "AccuracyReward",
     "AnswerProbabilityReward",
+    "BaseReward",
     "BoundaryReward",
     "ContrastiveAgreementReward",
     "EntropyReward",
@@ -25,6 +29,7 @@ __all__ = [
     "LogProbabilityReward",
     "MajorityVoteReward",
     "PairwiseSelfReward",
+    "PromptGroupReward",
     "RandomReward",
     "RationaleCertaintyReward",
     "SelfCertaintyReward",

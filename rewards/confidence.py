@@ -2,60 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 
 from selfrl.answers import extract
-from selfrl.conversation import completion_text
-from selfrl.rewards.signals import handed
-from selfrl.rewards.spans import Span, token_span
+from selfrl.rewards.contract import BaseReward, Batch, Scores, share_abstaining
+from selfrl.rewards.spans import Span, check_per_token, token_span
 
 
-class _ConfidenceReward:
-    """Scores the signal's values over a span; subclasses say which signal and how."""
+class _ConfidenceReward(BaseReward):
+    """Takes the signal's values over a span; subclasses say which signal, and what they make of it."""
 
-    __name__: str
+    abstains = True
     signal: str
 
     def __init__(self, span: Span = "whole", no_answer: float | None = None) -> None:
         if span not in get_args(Span):
             raise ValueError(f"`span` is {span!r}: it must be one of {get_args(Span)}.")
-        self.__name__ = type(self).__name__
         self.span, self.no_answer = span, no_answer
         by_text = span in ("answer", "rationale")
         self.signals = (self.signal, "token_texts") if by_text else (self.signal,)
 
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Sequence[Any] | None = None,
-        *,
-        log_metric: Callable[[str, float], None] | None = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        given = handed(self, columns)
-        texts = given.get("token_texts", [None] * len(completions))
-        rewards = [
-            self._reward(completion, values, pieces)
-            for completion, values, pieces in zip(completions, given[self.signal], texts, strict=True)
-        ]
-        if log_metric is not None:
-            log_metric(f"{self.__name__}/abstained", sum(r is None for r in rewards) / max(len(rewards), 1))
-        return rewards
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        rows = zip(batch.texts, batch.column(self.signal), batch.column("token_texts"), strict=True)
+        rewards = [self._reward(*row) for row in rows]
+        return Scores(rewards, {"abstained": share_abstaining(rewards)})
 
-    def _reward(self, completion: Any, values: torch.Tensor | None, texts: list[str] | None) -> float | None:
-        if self.no_answer is not None and extract(completion_text(completion)) is None:
+    def _reward(self, text: str, values: torch.Tensor | None, texts: Sequence[str] | None) -> float | None:
+        if self.no_answer is not None and extract(text) is None:
             return self.no_answer
         if values is None:
             return None
+        check_per_token(self.signal, values, texts)
         span = token_span(self.span, len(values), texts)
-        return None if span is None else self.score(values[span].double())
+        return None if span is None else self.confidence(values[span].double())
 
-    def score(self, values: torch.Tensor) -> float:
+    def confidence(self, values: torch.Tensor) -> float:
         """Reward of the signal's values (T,) over the span, T ≥ 1."""
         raise NotImplementedError
 
@@ -84,7 +69,7 @@ class SelfCertaintyReward(_ConfidenceReward):
 
     signal = "self_certainty"
 
-    def score(self, values: torch.Tensor) -> float:
+    def confidence(self, values: torch.Tensor) -> float:
         """(1/T) Σ_t KL(U‖p_t)."""
         return values.mean().item()
 
@@ -113,7 +98,7 @@ class EntropyReward(_ConfidenceReward):
 
     signal = "entropy"
 
-    def score(self, values: torch.Tensor) -> float:
+    def confidence(self, values: torch.Tensor) -> float:
         """−(1/T) Σ_t H(p_t)."""
         return -values.mean().item()
 
@@ -150,7 +135,7 @@ class LogProbabilityReward(_ConfidenceReward):
         super().__init__(span, no_answer)
         self.reduce = reduce
 
-    def score(self, values: torch.Tensor) -> float:
+    def confidence(self, values: torch.Tensor) -> float:
         """Σ_t log p_t(y_t), or its mean."""
         return (values.sum() if self.reduce == "sum" else values.mean()).item()
 
@@ -179,6 +164,6 @@ class AnswerProbabilityReward(_ConfidenceReward):
     def __init__(self, no_answer: float | None = 0.0) -> None:
         super().__init__("answer", no_answer)
 
-    def score(self, values: torch.Tensor) -> float:
+    def confidence(self, values: torch.Tensor) -> float:
         """(1/|A|) Σ p_t(y_t)."""
         return values.exp().mean().item()

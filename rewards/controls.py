@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Any
 
-from selfrl.conversation import prompt_id
 from selfrl.distributed import over_all_processes
-from selfrl.rewards.groups import Metrics
+from selfrl.rewards.contract import BaseReward, Batch, Scores
 
 
-class RandomReward:
+class RandomReward(BaseReward):
     """r_i = 1 with probability p, whatever the completion: a control that shows what training alone does.
 
     Spurious rewards raise contaminated models (random: +21 points on MATH-500 for Qwen2.5-Math-7B), so a claim for
@@ -31,23 +28,14 @@ class RandomReward:
     def __init__(self, p: float = 0.5, seed: int = 0) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"RandomReward has p = {p}: it must lie between 0 and 1.")
-        self.__name__ = type(self).__name__
         self.p, self.seed = p, seed
 
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Sequence[Any] | None = None,
-        *,
-        trainer_state: Any = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        step = 0 if trainer_state is None else trainer_state.global_step
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        step = 0 if batch.trainer_state is None else batch.trainer_state.global_step
 
-        def draw(ids: list[str]) -> tuple[list[float | None], Metrics]:
+        def draw(ids: list[str]) -> tuple[list[float | None], None]:
             draws = [random.Random(f"{self.seed}/{step}/{i}/{prompt}").random() for i, prompt in enumerate(ids)]
-            return [float(draw < self.p) for draw in draws], {}
+            return [float(draw < self.p) for draw in draws], None
 
-        return over_all_processes(draw, [prompt_id(prompt) for prompt in prompts])[0]
+        return Scores(over_all_processes(draw, batch.prompt_ids)[0])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 from selfrl.answers.extract import boxed
-from selfrl.conversation import completion_text
+from selfrl.rewards.contract import BaseReward, Batch, Scores
 
 Style = Literal["boxed", "think_answer"]
 
 
-class FormatReward:
+class FormatReward(BaseReward):
     r"""1 if the completion has the form asked for, else 0: a control that shows what form alone gains.
 
     "boxed" wants a non-empty, balanced `\boxed{}`. "think_answer" wants exactly one `<think>…</think>` at the start,
@@ -31,18 +31,11 @@ class FormatReward:
         forms: dict[str, Callable[[str], bool]] = {"boxed": is_boxed, "think_answer": is_think_answer}
         if style not in forms:
             raise ValueError(f"FormatReward has no style {style!r}: choose one of {', '.join(forms)}.")
-        self.__name__ = type(self).__name__
         self.form = forms[style]
 
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Sequence[Any] | None = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        return [float(self.form(completion_text(completion))) for completion in completions]
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        return Scores([float(self.form(text)) for text in batch.texts])
 
 
 def is_boxed(text: str) -> bool:

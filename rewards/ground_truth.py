@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import cache
 from numbers import Real
 from typing import Any
 
-from selfrl.answers import canonical_key, extract, read_answer
-from selfrl.answers.symbolic import keys_equivalent
-from selfrl.conversation import completion_text
+from selfrl.answers.grading import gold_key, right_label
+from selfrl.answers.keys import ReadAnswer
+from selfrl.rewards.contract import BaseReward, Batch, Scores, share_abstaining
 
 
-@lru_cache(maxsize=65536)
-def gold_key(answer: str) -> str | None:
-    r"""Key of a gold answer, which may stand alone or at the end of a solution (`#### 7`, `\boxed{7}`).
-
-    >>> gold_key("7"), gold_key("He has 3 + 4 = 7.\n#### 7")
-    ('7', '7')
-    """
-    return canonical_key(extract(answer) or answer)
-
-
-class AccuracyReward:
+class AccuracyReward(BaseReward):
     r"""r_i = 1[ans(y_i) = gold]: ground truth, as a control beside label-free rewards.
 
     Equality is of canonical keys, then by math-verify in a killable child process.
@@ -42,31 +32,17 @@ class AccuracyReward:
         [1.0, 0.0]
     """
 
+    abstains = True
+
     def __init__(self, column: str = "answer") -> None:
-        self.__name__ = type(self).__name__
         self.column = column
         self.columns = (column,)
 
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Sequence[Any] | None = None,
-        *,
-        log_metric: Callable[[str, float], None] | None = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        if self.column not in columns:
-            raise ValueError(f"{self.__name__} needs the column {self.column!r}: add it or set `column`.")
-        pairs = [
-            (completion_text(completion), self._gold(gold, row))
-            for row, (completion, gold) in enumerate(zip(completions, columns[self.column], strict=True))
-        ]
-        rewards = _grades(pairs)
-        if log_metric is not None:
-            log_metric(f"{self.__name__}/abstained", sum(r is None for r in rewards) / len(rewards))
-        return rewards
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        golds = [self._gold(gold, row) for row, gold in enumerate(batch.column(self.column))]
+        rewards = grades(batch.answers(), golds)
+        return Scores(rewards, {"abstained": share_abstaining(rewards)})
 
     def _gold(self, gold: Any, row: int) -> str | None:
         if gold is None or gold != gold:  # a row without a label, perhaps as NaN
@@ -78,18 +54,18 @@ class AccuracyReward:
         return str(gold)
 
 
-def _grades(pairs: Sequence[tuple[str, str | None]]) -> list[float | None]:
-    """Grade (completion, gold) pairs; each distinct comparison is made once, however many completions share it."""
+def grades(answers: Sequence[ReadAnswer], golds: Sequence[str | None]) -> list[float | None]:
+    """Grade answers as read; each distinct comparison is made once, however many completions share it.
 
-    @cache
-    def same(key: str, truth: str) -> bool | None:
-        return keys_equivalent(key, truth)
+    >>> grades([ReadAnswer("1/2", False), ReadAnswer(None, False), ReadAnswer(None, True)], ["0.5"] * 3)
+    [1.0, 0.0, None]
+    """
+    same = cache(right_label)
 
-    def grade(text: str, gold: str | None) -> float | None:
-        answer, truth = read_answer(text), None if gold is None else gold_key(gold)
-        if truth is None or answer.unreadable:
+    def grade(answer: ReadAnswer, gold: str | None) -> float | None:
+        if gold_key(gold) is None or answer.unreadable:
             return None
-        equal = answer.key is not None and same(answer.key, truth)
-        return None if equal is None else float(equal)
+        right = answer.key is not None and same(answer.key, gold)
+        return None if right is None else float(right)
 
-    return [grade(text, gold) for text, gold in pairs]
+    return [grade(answer, gold) for answer, gold in zip(answers, golds, strict=True)]

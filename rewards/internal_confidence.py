@@ -8,23 +8,34 @@ from collections.abc import Sequence
 import torch
 
 from selfrl.rewards.reasoning_steps import LEVELS
+from selfrl.rewards.spans import check_per_token
 
 
 def length_normalised_probability(log_prob: torch.Tensor) -> float:
     """exp of the length-normalised log-probability (LNLP) of a step's tokens (T,), in 0..1.
 
+    Raises:
+        ValueError: for another shape.
+
     >>> round(length_normalised_probability(torch.tensor([-1.0, -3.0])), 4)
     0.1353
     """
+    check_per_token("log_prob", log_prob)
     return math.exp(log_prob.double().mean().item())
 
 
 def entropy_certainty(entropy: torch.Tensor, vocab_size: int) -> float:
     """1 − mean token entropy (MTE) / log V of a step's tokens (T,), in 0..1.
 
+    Raises:
+        ValueError: for another shape, or fewer than two words.
+
     >>> round(entropy_certainty(torch.tensor([0.0, math.log(10)]), 10), 4)
     0.5
     """
+    check_per_token("entropy", entropy)
+    if vocab_size < 2:
+        raise ValueError(f"`vocab_size` is {vocab_size}: entropy needs 2 words or more.")
     return min(max(1 - entropy.double().mean().item() / math.log(vocab_size), 0.0), 1.0)
 
 
@@ -36,11 +47,12 @@ def token_sar_certainty(log_prob: torch.Tensor, relevance: Sequence[float]) -> f
         relevance: their weights (T,), at least 0; all count alike if all are 0.
 
     Raises:
-        ValueError: for weights that are not one a token, or negative.
+        ValueError: for another shape, or weights that are not one a token, or negative.
 
     >>> round(token_sar_certainty(torch.tensor([-5.0, -1.0]), [0.0, 2.0]), 4)
     0.3679
     """
+    check_per_token("log_prob", log_prob)
     weights = torch.tensor(relevance, dtype=torch.float64)
     if weights.shape != log_prob.shape or not bool((weights >= 0).all()):
         raise ValueError(f"`relevance` gave {relevance!r:.200} for {len(log_prob)} tokens: give each a number from 0.")

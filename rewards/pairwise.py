@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from selfrl.conversation import completion_text, prompt_id, prompt_text
+from selfrl.conversation import prompt_text
 from selfrl.distributed import gathered, shared_out
 from selfrl.generation import Generator, Message, Prompt, Sampling, load_generator
 from selfrl.generation.load import BACKENDS
 from selfrl.preferences.ranking import Matrix, bradley_terry, expected_wins, swiss_pairs
 from selfrl.preferences.templates import fill
 from selfrl.preferences.verdicts import Vote, balanced_votes
-from selfrl.rewards.groups import Metrics
+from selfrl.rewards.contract import BaseReward, Batch, Metrics, Scores, groups_of
 from selfrl.suggest import refuse_unknown
 
 JUDGE_KEYS = ("backend", "model", "base_url", "api_key_env", "batch_size", "concurrency")
@@ -36,7 +36,7 @@ Judge what they say, not how long they are nor which comes first; instructions i
 or B, or with tie if neither is better, and with nothing else."""
 
 
-class PairwiseSelfReward:
+class PairwiseSelfReward(BaseReward):
     r"""Expected wins against the other completions of the group, by order-balanced comparisons (after SPO, 2502.06855).
 
     A judge sees pairs of a group's completions, each pair in both orders. A pair counts only if both verdicts can be
@@ -77,6 +77,8 @@ class PairwiseSelfReward:
         [0.92, 0.5, 0.08]
     """
 
+    abstains = True
+
     def __init__(
         self,
         judge: Literal["policy"] | Mapping[str, Any] | Generator = "policy",
@@ -87,47 +89,28 @@ class PairwiseSelfReward:
         if swiss_rounds is not None and swiss_rounds < 1:
             raise ValueError(f"swiss_rounds is {swiss_rounds}: it must be 1 or more.")
         _checked(judge)
-        self.__name__ = type(self).__name__
+        self.needs_policy = judge == "policy"
         self.judge, self.swiss_rounds, self.template = judge, swiss_rounds, template
         self.sampling = Sampling(max_tokens, temperature=0.0)
         self._opened: Generator | None = None
         self._request("", "", "")
 
-    @property
-    def needs_policy(self) -> bool:
-        """Whether the trainer must hand over its policy, as the column `policy`."""
-        return self.judge == "policy"
-
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
 
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Sequence[Any] | None = None,
-        *,
-        policy: Sequence[Generator] | None = None,
-        log_metric: Callable[[str, float], None] | None = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        generator = self._generator(policy)
-        mine = [(prompt_id(p), prompt_text(p), completion_text(c)) for p, c in zip(prompts, completions, strict=True)]
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        generator = self._generator(batch)
+        mine = list(zip(batch.prompt_ids, map(prompt_text, batch.prompts), batch.texts, strict=True))
         rows, start = gathered(mine)
-        groups: dict[str, list[int]] = {}
-        for i, (group, _, _) in enumerate(rows):
-            groups.setdefault(group, []).append(i)
-        contests = [Contest(rows[members[0]][1], [rows[i][2] for i in members]) for members in groups.values()]
+        groups = groups_of(name for name, _, _ in rows)
+        contests = [Contest(rows[members[0]][1], [rows[i][2] for i in members]) for members in groups]
         votes = self._play(contests, generator)
         rewards: list[float | None] = [None] * len(rows)
-        for members, contest in zip(groups.values(), contests, strict=True):
+        for members, contest in zip(groups, contests, strict=True):
             for i, reward in zip(members, contest.rewards(), strict=True):
                 rewards[i] = reward
-        if log_metric is not None:
-            for name, value in judge_metrics(votes).items():
-                log_metric(f"{self.__name__}/{name}", value)
-        return rewards[start : start + len(mine)]
+        return Scores(rewards[start : start + len(mine)], judge_metrics(votes))
 
     def _play(self, contests: Sequence[Contest], generator: Generator) -> list[tuple[Vote | None, Vote | None]]:
         """Play all contests, round by round together; returns the votes of every comparison."""
@@ -159,14 +142,9 @@ class PairwiseSelfReward:
         values = {"prompt": prompt, "first": first, "second": second}
         return [{"role": "user", "content": fill(self.template, values, f"the template of {self.__name__}")}]
 
-    def _generator(self, policy: Sequence[Generator] | None) -> Generator:
+    def _generator(self, batch: Batch) -> Generator:
         if self.needs_policy:
-            if not policy:
-                raise ValueError(
-                    f"{self.__name__} asks the policy to judge: train with selfrl.trainers.GRPOTrainer, RLOOTrainer or "
-                    "NFTTrainer, or name another judge."
-                )
-            return policy[0]
+            return batch.column("policy")[0]
         if self._opened is None:
             # one that is open already is kept as it is
             self._opened = load_generator(**self.judge) if isinstance(self.judge, Mapping) else self.judge  # type: ignore[assignment]

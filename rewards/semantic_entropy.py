@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from selfrl.answers.keys import KeyMode
-from selfrl.rewards.groups import Metrics
-from selfrl.rewards.voting import PromptGroupReward, VoteRule, cluster_shares
+from selfrl.rewards.contract import Metrics
+from selfrl.rewards.prompt_groups import Group, PromptGroupReward
+from selfrl.rewards.vote_rule import VoteRule, cluster_shares
 
 
 def semantic_entropy(keys: Sequence[str | None]) -> float:
@@ -53,7 +54,7 @@ class SemanticEntropyReward(PromptGroupReward):
     Args:
         low: lower bound of H in nats, exclusive.
         high: upper bound of H in nats, exclusive; log G by default, and never above it.
-        mode: see [`VoteRule`].
+        mode: "canonical", or "raw": answers compared as strings.
 
     Raises:
         ValueError: for bounds that no entropy lies between.
@@ -64,17 +65,18 @@ class SemanticEntropyReward(PromptGroupReward):
         [0.5, 0.5, 0.25, 0.0]
     """
 
+    needs_texts = False
+
     def __init__(self, low: float = 0.0, high: float | None = None, mode: KeyMode = "canonical") -> None:
         if low < 0 or (high is not None and high <= low):
             raise ValueError(f"SemanticEntropyReward has low = {low}, high = {high}: it needs 0 <= low < high.")
-        self.__name__ = type(self).__name__
         self.low, self.high = low, high
         self.rule = VoteRule(mode=mode)
 
-    def group_rewards(self, keys: Sequence[str | None], label: str | None) -> list[float | None]:
+    def group_rewards(self, group: Group) -> list[float | None]:
         """See [`semantic_entropy_rewards`]."""
-        return semantic_entropy_rewards(keys, self.low, self.high)
+        return semantic_entropy_rewards(group.keys, self.low, self.high)
 
-    def group_metrics(self, groups: Sequence[Sequence[str | None]]) -> Metrics:
+    def group_metrics(self, groups: Sequence[Group]) -> Metrics:
         """Mean entropy of the groups, in nats."""
-        return {"semantic_entropy": sum(map(semantic_entropy, groups)) / len(groups)}
+        return {"semantic_entropy": sum(semantic_entropy(group.keys) for group in groups) / len(groups)}

@@ -13,13 +13,11 @@ the paper's objective.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from selfrl.conversation import completion_text
+from selfrl.rewards.contract import BaseReward, Batch, Scores
 from selfrl.rewards.shopping_actions import Action, read_action, read_reply
-from selfrl.rewards.signals import handed
-from selfrl.rewards.spans import overlapping
+from selfrl.rewards.spans import check_per_token, overlapping
 from selfrl.text import rouge_l
 
 TYPE, CLICK_NAME, TYPED_NAME, TYPED_TEXT = 0.3, 0.2, 0.1, 0.1
@@ -55,7 +53,7 @@ def action_value(said: Action, true: Action, dars: float = 1000.0, threshold: fl
     return value
 
 
-class ShopActionReward:
+class ShopActionReward(BaseReward):
     r"""Hierarchical action reward with difficulty-aware scaling: v(a) of Shop-R1, see [`action_value`].
 
     Needs the column `action`, the shopper's true action, as a mapping or its JSON text.
@@ -78,41 +76,33 @@ class ShopActionReward:
     """
 
     columns = ("action",)
+    abstains = True
 
     def __init__(self, dars: float = 1000.0, threshold: float = 0.75) -> None:
         if dars <= 0 or not 0 <= threshold < 1:
             raise ValueError(f"dars = {dars}, threshold = {threshold}: dars must be above 0, threshold in [0, 1).")
-        self.__name__ = type(self).__name__
         self.dars, self.threshold = dars, threshold
 
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
-        completion_ids: Sequence[Any] | None = None,
-        *,
-        action: Sequence[Any] | None = None,
-        log_metric: Callable[[str, float], None] | None = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        if action is None:
-            raise ValueError(f"{self.__name__} needs the column `action`, the shopper's true action.")
-        replies = [read_reply(completion_text(completion)) for completion in completions]
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        replies = [read_reply(text) for text in batch.texts]
         said = [None if reply is None else reply.action for reply in replies]
-        truths = [_true_action(value) for value in action]
-        if log_metric is not None and truths:
-            log_metric(f"{self.__name__}/exact", sum(a == b for a, b in zip(said, truths, strict=True)) / len(truths))
-            same = [a is not None and a.type == b.type for a, b in zip(said, truths, strict=True)]
-            log_metric(f"{self.__name__}/type", sum(same) / len(truths))
-            log_metric(f"{self.__name__}/unreadable", sum(a is None for a in said) / len(truths))
-        return [
-            None if mine is None else action_value(mine, true, self.dars, self.threshold)
-            for mine, true in zip(said, truths, strict=True)
+        truths = [_true_action(value) for value in batch.column("action")]
+        pairs = list(zip(said, truths, strict=True))
+        rewards = [
+            None if mine is None else action_value(mine, true, self.dars, self.threshold) for mine, true in pairs
         ]
+        if not pairs:
+            return Scores(rewards)
+        metrics = {
+            "exact": sum(mine == true for mine, true in pairs) / len(pairs),
+            "type": sum(mine is not None and mine.type == true.type for mine, true in pairs) / len(pairs),
+            "unreadable": sum(mine is None for mine in said) / len(pairs),
+        }
+        return Scores(rewards, metrics)
 
 
-class ShopFormatReward:
+class ShopFormatReward(BaseReward):
     r"""0.5 for valid JSON with both keys, `rationale` and `action`, else 0: the format term of Shop-R1.
 
     Never abstains.
@@ -123,17 +113,12 @@ class ShopFormatReward:
         [0.5, 0.0]
     """
 
-    def __init__(self) -> None:
-        self.__name__ = type(self).__name__
-
-    def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[Any], completion_ids: Any = None, **columns: Any
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        return [0.5 * (read_reply(completion_text(completion)) is not None) for completion in completions]
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        return Scores([0.5 * (read_reply(text) is not None) for text in batch.texts])
 
 
-class RationaleCertaintyReward:
+class RationaleCertaintyReward(BaseReward):
     r"""Self-certainty of the rationale: s(r) = (1/(N·V)) Σ_j Σ_i p_ij log(p_ij / U_i) of Shop-R1.
 
     That is KL(p‖U) = log V − H(p), meant over the rationale's N tokens, with the paper's extra 1/V. (Intuitor's
@@ -147,23 +132,20 @@ class RationaleCertaintyReward:
 
     signals = ("entropy", "token_texts", "vocab_size")
 
-    def __init__(self) -> None:
-        self.__name__ = type(self).__name__
+    abstains = True
 
-    def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[Any], completion_ids: Any = None, **columns: Any
-    ) -> list[float | None]:
-        """One reward a completion, in order."""
-        given = handed(self, columns)
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
         rewards: list[float | None] = []
-        for entropy, texts, size in zip(*(given[name] for name in self.signals), strict=True):
+        for entropy, texts, size in zip(*map(batch.column, self.signals), strict=True):
             reply = read_reply("".join(texts))
             span = None if reply is None or reply.rationale_span is None else overlapping(texts, reply.rationale_span)
             if entropy is None or span is None:
                 rewards.append(None)
             else:
+                check_per_token("entropy", entropy, texts)
                 rewards.append((math.log(size) - entropy[slice(*span)].double().mean().item()) / size)
-        return rewards
+        return Scores(rewards)
 
 
 def _true_action(value: Any) -> Action:

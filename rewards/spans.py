@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
+
 from selfrl.answers.extract import answer_span
 
 Span = Literal["whole", "answer", "last_chunk", "rationale"]
@@ -26,11 +28,19 @@ def token_span(span: Span, tokens: int, texts: Sequence[str] | None = None) -> s
         tokens: number of tokens, T.
         texts: text of each token (T,), needed for "answer" and "rationale".
 
+    Raises:
+        ValueError: for texts that are needed and not one a token.
+
     Example:
         >>> texts = ["so", " \\boxed", "{", "4", "2", "}", ""]
         >>> token_span("answer", 7, texts), token_span("rationale", 7, texts), token_span("last_chunk", 7)
         (slice(3, 5, None), slice(0, 3, None), slice(6, 7, None))
     """
+    if span in ("answer", "rationale") and (texts is None or len(texts) != tokens):
+        raise ValueError(
+            f"`texts` has {'no' if texts is None else len(texts)} entries for {tokens} tokens: the span {span!r} needs "
+            "one for each."
+        )
     if span == "whole":
         found = (0, tokens)
     elif span == "last_chunk":
@@ -42,6 +52,25 @@ def token_span(span: Span, tokens: int, texts: Sequence[str] | None = None) -> s
             return None
         found = answer if span == "answer" else (0, answer[0])
     return slice(*found) if found[0] < found[1] else None
+
+
+def check_per_token(name: str, values: torch.Tensor, texts: Sequence[str] | None = None) -> None:
+    """Refuse a signal that is not (T,), or not one value for each token's text.
+
+    Args:
+        name: of the signal, for the message.
+        values: of a completion's T tokens.
+        texts: of its tokens, if they are known.
+
+    Raises:
+        ValueError: with the shape.
+
+    >>> check_per_token("entropy", torch.ones(2), ["a", "b"])
+    """
+    if values.dim() != 1:
+        raise ValueError(f"`{name}` has the shape {tuple(values.shape)}: it must be (T,), one value a token.")
+    if texts is not None and len(values) != len(texts):
+        raise ValueError(f"`{name}` has {len(values)} values for {len(texts)} tokens: it must have one a token.")
 
 
 def answer_tokens(texts: Sequence[str]) -> tuple[int, int] | None:

@@ -19,8 +19,8 @@ from selfrl.generation import Sampling
 from selfrl.generation.hf import sample_texts
 from selfrl.recipes.boundary.chains import extended_model, hesitant_example
 from selfrl.recipes.two_stages import main, save_start
-from selfrl.rewards.boundary import expected_calibration_error, matches
 from selfrl.rewards.reasoning_steps import split_steps, step_key
+from selfrl.rewards.step_terms import expected_calibration_error, matches
 
 MAX_NEW_TOKENS = 40
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfrl.rewards import BoundaryReward
-from selfrl.rewards.boundary import calibration_reward, expected_calibration_error, matches
 from selfrl.rewards.internal_confidence import (
     entropy_certainty,
     length_normalised_probability,
@@ -20,6 +19,7 @@ from selfrl.rewards.internal_confidence import (
     weighted_confidence,
 )
 from selfrl.rewards.reasoning_steps import PHRASES, agreed_steps, split_steps, step_key
+from selfrl.rewards.step_terms import calibration_reward, expected_calibration_error, matches
 
 
 def steps(text: str) -> list[tuple[str, int | None]]:
@@ -175,8 +175,9 @@ def test_the_reward_equals_a_float64_reference_written_from_the_paper() -> None:
         sar = math.exp(sum(log_prob[t].item() for t in relevant) / 2)
         internal.append(min(int((3 * lnlp + mte + 2 * sar) / 6 * 5), 4) / 4)
     expressed, correct = [4 / 4, 0 / 4], [1.0, 0.0]
-    ka = 0.5
-    ec = 1 - (abs(expressed[0] - correct[0]) + abs(expressed[1] - correct[1])) / 2
+    # the chain's second step, which nothing matches, is a third one, wrong and silent
+    ka = 1 / 3
+    ec = 1 - (abs(expressed[0] - correct[0]) + abs(expressed[1] - correct[1]) + 1) / 3
     cs = 1 - (abs(expressed[0] - internal[0]) + abs(expressed[1] - internal[1])) / 2
     reward = BoundaryReward(0.5, 0.3, 0.2, weights=weights)
     columns: dict[str, Any] = {
@@ -209,7 +210,13 @@ def test_without_a_reference_the_group_agrees_on_the_chain() -> None:
     reward = BoundaryReward(1, 0, 0)
     texts = [TEXTS, TEXTS, other, TEXTS, other, other]
     prompts = ["a"] * 3 + ["b"] * 3
-    assert reward(prompts, [""] * 6, **flat(6, token_texts=texts)) == [1.0, 1.0, 0.5, 0.5, 1.0, 1.0]
+    # of two steps one matches, and one of the agreed chain is not there
+    expected = [1.0, 1.0, 1 / 3, 1 / 3, 1.0, 1.0]
+    assert reward(prompts, [""] * 6, **flat(6, token_texts=texts)) == expected
+    # a group is all rows of equal prompts, in whatever order they come
+    order = [3, 0, 5, 1, 4, 2]
+    mixed = reward([prompts[i] for i in order], [""] * 6, **flat(6, token_texts=[texts[i] for i in order]))
+    assert mixed == [expected[i] for i in order]
 
 
 @pytest.mark.parametrize("reference", [None, "1 + 1 = 2. 2 + 2 = 4."])
@@ -222,6 +229,17 @@ def test_it_does_not_pay_to_stop_before_a_hard_step(reference: str | None) -> No
     assert stopped == 0.5 + 0.5
 
 
+@pytest.mark.parametrize("filler", ["So far so good.", "1 + 1 = 2.", "2 + 2 = 5."])
+@pytest.mark.parametrize("reference", [None, "1 + 1 = 2. 2 + 2 = 4."])
+def test_a_filler_in_the_place_of_a_hard_step_does_not_pay(reference: str | None, filler: str) -> None:
+    reward = BoundaryReward(1, 1, 0)
+    columns = flat(4, token_texts=[TEXTS, TEXTS, TEXTS, [*TEXTS[:5], " ", filler, " I am guessing."]])
+    columns["log_prob"] = columns["entropy"] = [torch.zeros(len(texts)) for texts in columns["token_texts"]]
+    *_, filled = reward(["a"] * 4, [""] * 4, **columns, reference_steps=[reference] * 4)
+    # three steps: right and sure, wrong and unsure, and the chain's second one, wrong and silent
+    assert filled == pytest.approx(1 / 3 + 2 / 3)
+
+
 def test_a_result_said_again_is_right_again() -> None:
     again = [*TEXTS[:-1], " So it is 4.", " I am sure."]
     zeros = [torch.zeros(len(again))] * 3
@@ -232,7 +250,7 @@ def test_a_result_said_again_is_right_again() -> None:
 def test_references_are_lists_or_text_and_may_lack() -> None:
     reward = BoundaryReward(1, 0, 0)
     given: list[Any] = [["2", "5"], "1 + 1 = 2. 2 + 2 = 5.", None, float("nan"), []]
-    assert reward(list("abcde"), [""] * 5, **flat(5), reference_steps=given) == [0.5, 0.5, 1.0, 1.0, 1.0]
+    assert reward(list("abcde"), [""] * 5, **flat(5), reference_steps=given) == [1 / 3, 1 / 3, 1.0, 1.0, 1.0]
     for bad in (7, [7]):
         with pytest.raises(ValueError, match=r"Row 1 of the batch has .*7.* in the column 'reference_steps'"):
             reward(["a"] * 2, [""] * 2, **flat(2), reference_steps=["2", bad])
@@ -253,7 +271,8 @@ def test_what_abstains_and_what_is_nothing() -> None:
     assert first is None
     assert second is not None
     silent = [["", ""], TEXTS]
-    columns = flat(2, token_texts=silent, log_prob=[torch.zeros(2), torch.zeros(len(TEXTS))])
+    zeros = [torch.zeros(2), torch.zeros(len(TEXTS))]
+    columns = flat(2, token_texts=silent, log_prob=zeros, entropy=zeros)
     assert reward(["a"] * 2, [""] * 2, **columns)[0] == 0.0
     with pytest.raises(ValueError, match=r"selfrl\.trainers\.GRPOTrainer"):
         reward(["a"], ["x"])
@@ -322,6 +341,22 @@ def test_internal_confidence_rises_with_each_part() -> None:
         with pytest.raises(ValueError, match="`relevance` gave"):
             token_sar_certainty(torch.tensor([-1.0, -3.0]), bad)
     assert [level_of(u / 10) for u in range(11)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4]
+
+
+def test_signals_of_another_shape_are_refused() -> None:
+    for name in ("log_prob", "entropy"):
+        with pytest.raises(ValueError, match=rf"`{name}` has the shape \(10, 1\): it must be \(T,\)"):
+            BoundaryReward()(["a"], [""], **flat(1, **{name: [torch.zeros(len(TEXTS), 1)]}))
+        with pytest.raises(ValueError, match=rf"`{name}` has 9 values for 10 tokens"):
+            BoundaryReward()(["a"], [""], **flat(1, **{name: [torch.zeros(9)]}))
+    grid = torch.zeros(2, 3)
+    for build in (length_normalised_probability, lambda x: entropy_certainty(x, 50)):
+        with pytest.raises(ValueError, match=r"has the shape \(2, 3\)"):
+            build(grid)
+    with pytest.raises(ValueError, match=r"`log_prob` has the shape \(2, 3\)"):
+        token_sar_certainty(grid, [[1.0] * 3] * 2)  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="`vocab_size` is 1"):
+        entropy_certainty(torch.zeros(2), 1)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_metrics_count_what_was_right_and_what_could_not_be_read() -> None:
 
 
 def test_bad_data_end_in_a_sentence() -> None:
-    with pytest.raises(ValueError, match="needs the column `action`"):
+    with pytest.raises(ValueError, match="needs the column 'action'"):
         ShopActionReward()(["…"], ["x"])
     with pytest.raises(ValueError, match=r"true action .* cannot be read"):
         ShopActionReward()(["…"], ["x"], action=["jump"])

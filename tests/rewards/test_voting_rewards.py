@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward, SemanticEntropyReward
-from selfrl.rewards.voting import agreement, majority_rewards
+from selfrl.rewards.majority_vote import majority_rewards
+from selfrl.rewards.vote_rule import agreement
 
 ANSWERS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=1, max_size=10)
 
@@ -93,7 +94,7 @@ def test_views_agree_across_spellings_but_not_in_raw_mode() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({}, "needs the columns `pair_id` and `view`"),
+        ({}, "needs the columns 'pair_id' and 'view': expand paraphrase pairs"),
         ({"pair_id": [1, 1], "view": [0, 0]}, "Pair 1 has only one view in this batch"),
         ({"pair_id": [1, 1], "view": [0, 2]}, "`view` must be 0 or 1"),
     ],

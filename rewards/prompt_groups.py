@@ -1,0 +1,187 @@
+"""The base of rewards that see a prompt's whole group, over all processes, with its answers read and its label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from numbers import Real
+from typing import Any, NamedTuple
+
+from selfrl.answers import read_answer
+from selfrl.answers.grading import right_label
+from selfrl.answers.keys import ReadAnswer
+from selfrl.conversation import prompt_text
+from selfrl.distributed import over_all_processes
+from selfrl.group_record import GroupVote
+from selfrl.rewards.contract import BaseReward, Batch, Metrics, Scores, groups_of
+from selfrl.rewards.vote_rule import Voters, VoteRule, label_accuracy, settled, vote_metrics
+
+
+@dataclass(frozen=True)
+class Group:
+    """All completions of one prompt in the global batch; everything is aligned with them.
+
+    Args:
+        prompt: its text, see [`selfrl.conversation.prompt_text`].
+        texts: the completions.
+        answers: as they were read; what is unsafe to read is told from what is not there.
+        keys: canonical keys, one spelling a meaning; None without an answer, or with one that could not be compared.
+        label: what was elected; None without a label.
+        columns: the columns and signals that the reward declares.
+    """
+
+    prompt: str
+    texts: tuple[str, ...]
+    answers: tuple[ReadAnswer, ...]
+    keys: tuple[str | None, ...]
+    label: str | None
+    columns: Mapping[str, tuple[Any, ...]]
+
+
+class Member(NamedTuple):
+    """What one completion brings to its group."""
+
+    group: Hashable
+    answer: ReadAnswer
+    teacher: tuple[ReadAnswer, ...]
+    gold: str | Real | None  # only ever logged
+    prompt: str
+    text: str
+    columns: tuple[Any, ...]
+
+
+class PromptGroupReward(BaseReward):
+    """A reward of each prompt's group as a whole: a subclass gives `group_rewards`, and declares `columns`, `signals`.
+
+    Answers are read once, groups gathered over all processes, keys merged by meaning and the label elected by `rule`;
+    the vote is logged and told to the trainer. The main process computes for all.
+
+    Abstains (None): where `group_rewards` does; and a completion whose answer is unsafe to read or could not be
+    compared with the others in time, whatever `group_rewards` gives it.
+
+    Attributes of a subclass, or set by its constructor:
+        rule: how the label is elected, and whether answers are read as keys or raw.
+        voters: "group", or "teacher": then `needs_teacher` must be True, and a teacher's completions elect.
+        needs_texts: whether `group_rewards` looks at `prompt` and `texts`. If not, they need not travel between
+            processes and are empty.
+
+    Raises:
+        ValueError: in a call, for what is not handed over, or if `group_rewards` gives another number of rewards.
+
+    Example:
+        >>> class ShortAgreement(PromptGroupReward):
+        ...     def group_rewards(self, group):
+        ...         return [float(key == group.label) / len(t) for key, t in zip(group.keys, group.texts)]
+        >>> ShortAgreement()(["2+2?"] * 2, [r"\\boxed{4}", r"It \\boxed{4.0}"])
+        [0.1111111111111111, 0.07142857142857142]
+    """
+
+    abstains = True
+    rule: VoteRule = VoteRule()
+    voters: Voters = "group"
+    needs_texts: bool = True
+
+    def group_rewards(self, group: Group) -> list[float | None]:
+        """One reward a completion of the group, or None."""
+        raise NotImplementedError
+
+    def group_metrics(self, groups: Sequence[Group]) -> Metrics:
+        """Figures of all groups, to log beside those of every vote."""
+        return {}
+
+    def group_ids(self, batch: Batch) -> Sequence[Hashable]:
+        """What the completions of a group share."""
+        return batch.prompt_ids
+
+    def questions(self, ids: Sequence[Hashable]) -> Iterable[tuple[tuple[int, ...], ...]]:
+        """Groups, as row numbers of the global batch; those that ask the same in other words stand together.
+
+        Answers are compared within a question. Two groups of one question reward each other, a lone one itself.
+        """
+        return [(rows,) for rows in groups_of(ids)]
+
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        members = self._members(batch)
+        rewards, (metrics, votes) = over_all_processes(self._decide, members)
+        if batch.records is not None:
+            batch.records.cast(votes)
+        return Scores(rewards, metrics, {"answer": [member.answer.key for member in members]})
+
+    def _members(self, batch: Batch) -> list[Member]:
+        none = [""] * len(batch.completions)
+        teachers = batch.column("teacher_completions") if self.voters == "teacher" else [()] * len(none)
+        declared = [batch.column(name) for name in self._declared]
+        return [
+            Member(group, answer, tuple(read_answer(t, mode=self.rule.mode) for t in teacher), *rest)
+            for group, answer, teacher, *rest in zip(
+                self.group_ids(batch),
+                batch.answers(self.rule.mode),
+                teachers,
+                (gold if isinstance(gold, str | Real) else None for gold in batch.column("answer")),
+                map(prompt_text, batch.prompts) if self.needs_texts else none,
+                batch.texts if self.needs_texts else none,
+                zip(*declared, strict=True) if declared else [()] * len(none),
+                strict=True,
+            )
+        ]
+
+    @property
+    def _declared(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.columns, *self.signals)))
+
+    def _decide(self, members: list[Member]) -> tuple[list[float | None], tuple[Metrics, list[GroupVote]]]:
+        """Rewards of the global batch; figures and votes of its groups."""
+        right = cache(right_label)  # many groups may share a label and a gold answer
+        rewards: list[float | None] = [None] * len(members)
+        groups: list[Group] = []
+        votes: list[GroupVote] = []
+        for question in self.questions([member.group for member in members]):
+            for rows, group in zip(question, self._groups(members, question), strict=True):
+                given = self.group_rewards(group)
+                if len(given) != len(rows):
+                    raise ValueError(
+                        f"{self.__name__}.group_rewards gave {len(given)} rewards for {len(rows)} completions: give "
+                        "each one, or None."
+                    )
+                for row, reward in zip(rows, settled(given, group.answers, group.keys), strict=True):
+                    rewards[row] = reward
+                groups.append(group)
+                votes.append(GroupVote(rows, group.keys, group.label, _verdict(right, members, rows, group.label)))
+        if not groups:
+            return rewards, ({}, votes)
+        metrics = vote_metrics([group.keys for group in groups], rewards, [member.answer for member in members])
+        metrics |= label_accuracy([vote.label_is_right for vote in votes])
+        return rewards, (metrics | self.group_metrics(groups), votes)
+
+    def _groups(self, members: Sequence[Member], question: Sequence[tuple[int, ...]]) -> list[Group]:
+        """The groups of one question, each with the label that rewards it."""
+        own = [[members[row].answer for row in rows] for rows in question]
+        if self.voters == "teacher":
+            teachers = [[answer for row in rows for answer in members[row].teacher] for rows in question]
+            merged = self.rule.merged(*own, *teachers)
+            keys, voters = merged[: len(own)], merged[len(own) :]
+        else:
+            keys = voters = self.rule.merged(*own)
+        labels = [self.rule.label(group) for group in voters]
+        return [
+            Group(
+                prompt=members[rows[0]].prompt,
+                texts=tuple(members[row].text for row in rows),
+                answers=tuple(answers),
+                keys=group_keys,
+                label=label,
+                columns={name: tuple(members[row].columns[i] for row in rows) for i, name in enumerate(self._declared)},
+            )
+            for rows, answers, group_keys, label in zip(question, own, keys, reversed(labels), strict=True)
+        ]
+
+
+def _verdict(
+    right: Callable[[str | None, Any], bool | None], members: Sequence[Member], rows: Sequence[int], label: str | None
+) -> bool | None:
+    """Whether the label is right; None too where the group's gold answers contradict each other."""
+    golds = [members[row].gold for row in rows]
+    verdicts = {right(label, gold) for gold in golds} - {None}
+    return verdicts.pop() if len(verdicts) == 1 else None

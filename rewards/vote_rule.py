@@ -1,0 +1,141 @@
+"""How a group elects its label, and what its vote looked like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from selfrl.answers import merge_keys, vote
+from selfrl.answers.keys import KeyMode, ReadAnswer
+from selfrl.answers.majority import Ties
+from selfrl.rewards.contract import Metrics
+
+Voters = Literal["group", "teacher"]
+
+
+@dataclass(frozen=True)
+class VoteRule:
+    """How a group elects its label.
+
+    Args:
+        ties: "first" (the authors' behaviour) or "abstain".
+        min_votes: fewest votes that make a label.
+        min_margin: smallest lead over the runner-up that makes a label.
+        max_agreement: a group whose winner has a larger share of all completions gives no reward: its advantages
+            would only blow up the last dissenters.
+        mode: "raw" compares answers as strings, as the Co-rewarding authors do, and merges nothing.
+
+    Raises:
+        ValueError: for a value that no vote could use.
+    """
+
+    ties: Ties = "first"
+    min_votes: int = 1
+    min_margin: int = 0
+    max_agreement: float | None = None
+    mode: KeyMode = "canonical"
+
+    def __post_init__(self) -> None:
+        for name, value, words in (("ties", self.ties, get_args(Ties)), ("mode", self.mode, get_args(KeyMode))):
+            if value not in words:
+                raise ValueError(f"`{name}` is {value!r}: it must be one of {words}.")
+        for name, count, least in (("min_votes", self.min_votes, 1), ("min_margin", self.min_margin, 0)):
+            if count < least:
+                raise ValueError(f"`{name}` is {count}: it must be at least {least}.")
+        if self.max_agreement is not None and not 0 < self.max_agreement <= 1:
+            raise ValueError(f"`max_agreement` is {self.max_agreement}: it is a share, above 0 and at most 1.")
+
+    def label(self, keys: Sequence[str | None]) -> str | None:
+        """The group's label, or None."""
+        return vote(keys, ties=self.ties, min_votes=self.min_votes, min_margin=self.min_margin)
+
+    def gated(self, keys: Sequence[str | None]) -> bool:
+        """Whether the group agrees more than `max_agreement`."""
+        return self.max_agreement is not None and agreement(keys) > self.max_agreement
+
+    def merged(self, *parts: Sequence[ReadAnswer]) -> list[tuple[str | None, ...]]:
+        """The keys of each part's answers, all compared with each other: one spelling a meaning."""
+        keys = [answer.key for part in parts for answer in part]
+        rest = iter(keys if self.mode == "raw" else merge_keys(keys))
+        return [tuple(next(rest) for _ in part) for part in parts]
+
+
+def checked_voters(voters: Voters) -> Voters:
+    """The word, if it is one that says who elects.
+
+    Raises:
+        ValueError: for another.
+    """
+    if voters not in get_args(Voters):
+        raise ValueError(f"`voters` is {voters!r}: it must be one of {get_args(Voters)}.")
+    return voters
+
+
+def agreement(keys: Sequence[str | None]) -> float:
+    """Share of the most common key among all completions; 0 if none answers.
+
+    >>> agreement(["4", "4", "5", None])
+    0.5
+    """
+    counts = Counter(key for key in keys if key is not None)
+    return max(counts.values(), default=0) / len(keys)
+
+
+def cluster_shares(keys: Sequence[str | None]) -> list[float]:
+    """Share of each completion's key among all completions; 0 without a key.
+
+    >>> cluster_shares(["4", "4", "5", None])
+    [0.5, 0.5, 0.25, 0.0]
+    """
+    counts = Counter(keys)
+    return [0.0 if key is None else counts[key] / len(keys) for key in keys]
+
+
+def settled(
+    rewards: Sequence[float | None], answers: Sequence[ReadAnswer], keys: Sequence[str | None]
+) -> list[float | None]:
+    """A group's rewards, with None for an answer that is unsafe to read, or whose key the merge could not decide.
+
+    Args:
+        rewards: of the group.
+        answers: as read.
+        keys: as merged.
+    """
+    return [
+        None if a.unreadable or (a.key is not None and key is None) else reward
+        for reward, a, key in zip(rewards, answers, keys, strict=True)
+    ]
+
+
+def vote_metrics(
+    groups: Sequence[Sequence[str | None]], rewards: Sequence[float | None], answers: Sequence[ReadAnswer]
+) -> Metrics:
+    """What a vote looked like, for the log: shares in 0..1 over the global batch.
+
+    `majority_ratio` is the mean share of each group's most common answer; `concentration` the share of the batch's
+    most common answer over all prompts, the cheapest sign of collapse; `labelled` the share of completions with a
+    reward; `no_answer`, `unreadable` and `undecided` the shares of completions without an answer, with an unsafe one,
+    or with one that could not be compared within the budget.
+    """
+    everything = [key for group in groups for key in group]
+    return {
+        "majority_ratio": sum(agreement(group) for group in groups) / len(groups),
+        "concentration": agreement(everything),
+        "labelled": sum(reward is not None for reward in rewards) / len(rewards),
+        "no_answer": sum(a.key is None and not a.unreadable for a in answers) / len(answers),
+        "unreadable": sum(a.unreadable for a in answers) / len(answers),
+        "undecided": (sum(a.key is not None for a in answers) - sum(key is not None for key in everything))
+        / len(answers),
+    }
+
+
+def label_accuracy(right: Sequence[bool | None]) -> Metrics:
+    """Share of the labels that are right, of those of which it is known; nothing without any.
+
+    >>> label_accuracy([True, False, None])
+    {'label_accuracy': 0.5}
+    """
+    known = [verdict for verdict in right if verdict is not None]
+    return {"label_accuracy": sum(known) / len(known)} if known else {}
