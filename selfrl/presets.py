@@ -1,7 +1,9 @@
 """The papers' hyper-parameters, as keyword arguments of this package's configurations.
 
-A preset sets what its paper states, and leaves the rest to TRL. `prompts_per_step` (prompts or pairs a step) is a
-recipe's key: the gradient accumulation that gives it follows from the batch and the number of processes.
+A preset sets what its paper or its authors' code states, says where TRL cannot carry it, and leaves the rest to TRL.
+`prompts_per_step` (prompts or pairs a step) is a recipe's key: the gradient accumulation that gives it follows from the
+batch and the number of processes. Prompt texts and data are the recipes'. No preset masks truncated answers: they count
+as wrong, as in the papers.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ _CO_REWARDING = {
     "epsilon": 0.2,
     "prompts_per_step": 128,
     "num_generations": 8,
+    "num_train_epochs": 3,
     "learning_rate": 3e-6,
     "lr_scheduler_type": "cosine",
     "warmup_steps": 0.1,  # below 1: a share of all steps
@@ -56,22 +59,28 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_completion_length": 3072,
         "rewards": {"SelfCertaintyReward": {}},
     },
-    # 2505.22660
+    # 2505.22660; the number of epochs is not published
     "rent": {
         "trainer": "grpo",
         "loss_type": "grpo",
         "beta": 0.001,
+        "prompts_per_step": 500,
         "num_generations": 5,
         "learning_rate": 1e-6,
+        "lr_scheduler_type": "constant",
+        "max_prompt_tokens": 1024,
+        "max_completion_length": 1024,
         "rewards": {"EntropyReward": {}},
     },
-    # 2504.16084
+    # 2504.16084: 8 prompts a batch of rollouts, 64 votes and 32 trained completions each, in 8 updates of 32
+    # completions; epochs depend on the benchmark that it adapts to
     "ttrl": {
         "trainer": "grpo",
         "loss_type": "grpo",
         "epsilon": 0.2,
         "beta": 0.001,
-        "prompts_per_step": 8,
+        "prompts_per_step": 1,
+        "updates_per_batch": 8,
         "num_generations": 64,
         "num_generations_train": 32,
         "learning_rate": 5e-7,
@@ -82,16 +91,21 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_completion_length": 3072,
         "rewards": {"MajorityVoteReward": {}},
     },
-    # 2505.21444
+    # 2505.21444. Not carried: the entropy bonus of .001, which TRL 1.16's RLOO does not have (`entropy_coef` is its
+    # GRPO's alone), and the estimator of the KL in the reward (k3 there, the log-ratio k1 in TRL)
     "srt": {
         "trainer": "rloo",
         "beta": 0.001,
         "prompts_per_step": 16,
         "num_generations": 32,
+        "num_train_epochs": 1,
         "learning_rate": 1e-6,
+        "lr_scheduler_type": "constant",
+        "max_prompt_tokens": 1024,
+        "max_completion_length": 3072,
         "rewards": {"MajorityVoteReward": {}},
     },
-    # 2504.05812
+    # 2504.05812; the prompts a step depend on the number of processes there
     "empo": {
         "trainer": "grpo",
         "loss_type": "grpo",
@@ -103,11 +117,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_completion_length": 2048,
         "rewards": {"SemanticEntropyReward": {}},
     },
-    # 2505.18116, Qwen2.5-Math-7B: 512 prompts x 16 rollouts, in 16 updates. No preset masks truncated answers: they
-    # count as wrong, as in the paper.
+    # 2505.18116, Qwen2.5-Math-7B: 512 prompts x 16 rollouts, in 16 updates
     "nft": {
         "trainer": "nft",
-        "loss_type": "dr_grpo",
+        "loss_normalizer": 1000.0,
         "prompt_weight": "one_minus_rate",
         "beta": 0.0,
         "num_generations": 16,
@@ -115,10 +128,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "updates_per_batch": 16,
         "learning_rate": 1e-6,
         "lr_scheduler_type": "constant_with_warmup",
-        "warmup_steps": 10,
+        "warmup_steps": 160,  # 10 batches of rollouts: the authors' schedule steps once a batch, TRL's once an update
         "weight_decay": 0.1,
         "max_grad_norm": 1.0,
         "temperature": 1.0,
+        "max_prompt_tokens": 512,
         "max_completion_length": 3584,
         "rewards": {"AccuracyReward": {}},
     },

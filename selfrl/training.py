@@ -12,9 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoTokenizer, PrinterCallback, ProgressCallback, TrainerCallback
 from trl import get_peft_config
-from trl.data_utils import is_conversational
 
-from selfrl.conversation import plain_text
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
@@ -65,9 +63,6 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
         tokenizer.pad_token = tokenizer.eos_token
     if plan.system_prompt is not None:
         check_system_role(tokenizer, source)
-    # as evaluation shows them; under alternation the trainer does it, once the prompt in use stands in them
-    if tokenizer.chat_template is None and plan.alternation is None and is_conversational(dataset[0]):
-        dataset = dataset.map(lambda row: {"prompt": plain_text(row["prompt"])})
     if plan.recipe.max_prompt_tokens is not None:
         dataset = drop_long_prompts(dataset, tokenizer, plan.recipe.max_prompt_tokens)
     config = copy.copy(plan.config)  # a trainer changes its arguments; the plan stays

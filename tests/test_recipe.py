@@ -1,17 +1,19 @@
+import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+import yaml
 
+from selfrl.compare.arms import Comparison
 from selfrl.models import TINY_MODEL
 from selfrl.presets import PRESETS
-from selfrl.recipe import parse_recipe
+from selfrl.recipe import Plan, find_recipe, parse_recipe
+from selfrl.recipe_keys import Recipe
 from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward
 from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
 
 ROOT = Path(__file__).parent.parent
-GPU_RECIPES = sorted(
-    path for path in (ROOT / "recipes").glob("*/*.yaml") if "tiny" not in path.stem and path.parent.name != "compare"
-)
 
 BASE = """
 model_name_or_path: tiny
@@ -108,35 +110,152 @@ def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
         parse_recipe([])
 
 
-# lr, beta, G, completions a step (prompts x views x G)
-PUBLISHED = {
-    "co_rewarding_i": (3e-6, 0.005, 8, 128 * 2 * 8),
-    "co_rewarding_ii": (3e-6, 0.001, 8, 128 * 8),
-    "co_rewarding_iii": (3e-6, 0.001, 8, 128 * 2 * 8),
-    "intuitor": (3e-6, 0.005, 7, 128 * 7),
-    "rent": (1e-6, 0.001, 5, 64 * 5),
-    "nft": (1e-6, 0.0, 16, 512 * 16),
+STEP_BY_STEP = r"Let's think step by step and output the final answer within \boxed{}."
+REASON = r"Please reason step by step, and put your final answer within \boxed{}."
+
+
+class Numbers(NamedTuple):
+    """What a recipe or a preset states; `prompts` are pairs where it is paired, `length` steps or "3 epochs"."""
+
+    lr: float
+    schedule: str
+    warmup: float
+    beta: float
+    votes: int
+    trained: int
+    prompts: int
+    updates: int
+    prompt_tokens: int | None
+    completion_tokens: int
+    length: int | str
+    system_prompt: str | None = None
+
+
+def numbers(plan: Plan) -> Numbers:
+    config = plan.config
+    rows = config.gradient_accumulation_steps * config.per_device_train_batch_size
+    assert config.generation_batch_size % rows == 0
+    return Numbers(
+        config.learning_rate,
+        str(config.lr_scheduler_type.value),
+        config.warmup_steps,
+        config.beta,
+        config.num_generations,
+        config.num_generations_train or config.num_generations,
+        rows // config.num_generations // (2 if plan.paired else 1),
+        config.generation_batch_size // rows,
+        plan.recipe.max_prompt_tokens,
+        config.max_completion_length,
+        config.max_steps if config.max_steps > 0 else f"{config.num_train_epochs:g} epochs",
+        plan.system_prompt,
+    )
+
+
+CO_REWARDING = Numbers(3e-6, "cosine", 0.1, 0.005, 8, 8, 128, 1, 512, 3072, "3 epochs", STEP_BY_STEP)
+NFT = Numbers(1e-6, "constant_with_warmup", 160, 0, 16, 16, 32, 16, 512, 3584, 320, REASON)
+NFT_TINY = Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, 512, 40, 480)
+RECIPES = {
+    "co_rewarding/math_qwen3_8b": CO_REWARDING,
+    "co_rewarding/dapo_ii_qwen3_8b": CO_REWARDING._replace(beta=0.001),
+    "co_rewarding/dapo_iii_qwen3_8b": CO_REWARDING._replace(beta=0.001),
+    "co_rewarding/tiny": Numbers(3e-5, "cosine", 0.1, 0.4, 16, 16, 8, 1, None, 40, 80),
+    "confidence/intuitor_qwen25_3b": Numbers(3e-6, "cosine", 0.1, 0.005, 7, 7, 128, 1, 512, 3072, "1 epochs", REASON),
+    "confidence/rent_qwen25_3b": Numbers(1e-6, "constant", 0, 0.001, 5, 5, 500, 1, 1024, 1024, "1 epochs", REASON),
+    "nft/math_qwen25_math_7b": NFT,
+    "nft/tiny": NFT_TINY,
+    "nft/contrastive_tiny": NFT_TINY._replace(prompts=2),
+    "ours/gsm8k_pairs_qwen3_8b": CO_REWARDING,
+    "ours/nft_contrastive_qwen25_math_7b": NFT._replace(prompts=16),
+    "shopping/tiny": Numbers(3e-5, "linear", 0, 0.1, 8, 8, 16, 1, None, 64, 60),
+    "boundary/tiny": Numbers(1e-4, "linear", 0, 0.05, 8, 8, 16, 1, None, 40, 80),
+}
+PAIRED = {
+    "co_rewarding/math_qwen3_8b",
+    "co_rewarding/dapo_iii_qwen3_8b",
+    "co_rewarding/tiny",
+    "nft/contrastive_tiny",
+    "ours/gsm8k_pairs_qwen3_8b",
+    "ours/nft_contrastive_qwen25_math_7b",
+}
+COMPARISONS = {
+    "compare/tiny": Numbers(3e-5, "constant_with_warmup", 0.1, 0.15, 8, 8, 4, 1, None, 40, 200),
+    "compare/nft": Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, None, 40, 480),
+}
+# of methods without a recipe: no data, so no prompt text
+PRESET_NUMBERS = {
+    "ttrl": Numbers(5e-7, "cosine", 0.03, 0.001, 64, 32, 1, 8, 512, 3072, "3 epochs"),  # TRL's number of epochs
+    "srt": Numbers(1e-6, "constant", 0, 0.001, 32, 32, 16, 1, 1024, 3072, "1 epochs"),
 }
 
 
-@pytest.mark.parametrize("path", GPU_RECIPES, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_published_recipes_build_every_configuration(path: Path) -> None:
-    plan = parse_recipe([str(path), "--dry_run"])
-    config = plan.config
-    assert (config.learning_rate, config.beta, config.num_generations, config.generation_batch_size) == PUBLISHED[
-        str(plan.recipe.preset)
-    ]
-    if plan.recipe.preset == "nft":
-        updates = config.steps_per_generation / config.gradient_accumulation_steps
-        assert (updates, config.max_completion_length, config.weight_decay) == (16, 3584, 0.1)
-        assert (config.loss_type, config.prompt_weight, config.negative_weight) == ("dr_grpo", "one_minus_rate", 1)
-        assert plan.paired == ("contrastive" in path.stem)
-        return
-    assert (config.epsilon, config.temperature, config.loss_type) == (0.2, 1.0, "grpo")
-    assert (config.max_completion_length, plan.recipe.max_prompt_tokens) == (3072, 512)
-    assert plan.recipe.preset == "rent" or (config.lr_scheduler_type, config.warmup_steps) == ("cosine", 0.1)
+def planned(name: str, *flags: str) -> Plan:
+    """A dry run; recipes of two stages get model and data from their script."""
+    extra = (
+        [] if name.split("/")[0] not in ("shopping", "boundary") else ["--model_name_or_path=tiny", "--dataset=tiny"]
+    )
+    return parse_recipe([f"recipes/{name}.yaml", "--dry_run", *extra, *flags])
+
+
+def test_every_recipe_is_in_the_tables() -> None:
+    files = {f"{path.parent.name}/{path.stem}" for path in (ROOT / "recipes").glob("*/*.yaml")}
+    assert files == RECIPES.keys() | COMPARISONS.keys()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_state_their_documented_numbers(name: str) -> None:
+    plan = planned(name)
+    assert numbers(plan) == RECIPES[name]
+    assert plan.config.temperature == 1.0
+    assert plan.paired == any(
+        part in name for part in ("math_qwen3", "_iii_", "co_rewarding/tiny", "pairs", "contrast")
+    )
     assert (plan.teacher is not None) == (plan.recipe.preset in ("co_rewarding_ii", "co_rewarding_iii"))
-    assert config.use_vllm
+    if plan.teacher is not None:
+        assert (plan.teacher.teacher_weight_start, plan.teacher.teacher_weight_end) == (0.01, 1e-5)
+    if plan.recipe.preset == "nft":
+        assert (plan.config.prompt_weight, plan.config.negative_weight) == ("one_minus_rate", 1)
+        assert (plan.config.weight_decay, plan.config.max_grad_norm) == (0.1, 1.0)
+        assert plan.config.loss_normalizer == (None if "tiny" in name else 1000.0)
+    else:
+        assert (plan.config.loss_type, plan.config.epsilon, plan.config.scale_rewards) == ("grpo", 0.2, "group")
+    if plan.recipe.preset is not None and plan.recipe.preset.startswith("co_rewarding"):
+        assert (plan.config.adam_beta1, plan.config.adam_beta2, plan.config.adam_epsilon) == (0.9, 0.999, 1e-8)
+    assert plan.config.use_vllm == ("tiny" not in name)
+
+
+def test_what_is_ours_says_so_in_its_first_line() -> None:
+    for path in (ROOT / "recipes" / "ours").glob("*.yaml"):
+        assert path.read_text().startswith("# Ours: ")
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_every_arm_of_a_comparison_has_its_documented_numbers(name: str, tmp_path: Path) -> None:
+    comparison = Comparison.read(find_recipe(f"recipes/{name}.yaml"))
+    for arm, keys in comparison.arms.items():
+        path = tmp_path / f"{arm}.yaml"
+        path.write_text(yaml.safe_dump({**comparison.shared, **keys}))
+        assert numbers(parse_recipe([str(path), "--dry_run"])) == COMPARISONS[name]
+
+
+@pytest.mark.parametrize("name", PRESET_NUMBERS)
+def test_presets_without_a_recipe_state_their_numbers(name: str, recipe: Path) -> None:
+    recipe.write_text(BASE.replace("{ties: abstain}", "{}"))
+    assert numbers(parse_recipe([str(recipe), "--preset", name])) == PRESET_NUMBERS[name]
+
+
+def test_empo_states_what_its_paper_does(recipe: Path) -> None:
+    """Its prompts a step are not published."""
+    config = parse_recipe([str(recipe), "--preset=empo", "--per_device_train_batch_size=7"]).config
+    assert (config.learning_rate, config.lr_scheduler_type, config.beta) == (1e-6, "constant", 0)
+    assert (config.num_generations, config.max_completion_length) == (7, 2048)
+    assert PRESETS["empo"]["max_prompt_tokens"] == 512
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-4B-Base", "meta-llama/Llama-3.2-3B-Instruct"])
+def test_the_published_models_are_a_flag(model: str) -> None:
+    for name in ("math_qwen3_8b", "dapo_ii_qwen3_8b"):
+        assert model in (ROOT / "recipes" / "co_rewarding" / f"{name}.yaml").read_text()
+        assert planned(f"co_rewarding/{name}", f"--model_name_or_path={model}").model.model_name_or_path == model
 
 
 def test_a_teacher_comes_with_a_reward_that_listens_or_by_itself(recipe: Path) -> None:
@@ -163,10 +282,37 @@ def test_a_batch_is_split_into_updates_of_whole_prompts(recipe: Path) -> None:
         parse_recipe([str(recipe), *flags[:2], "--updates_per_batch=0"])
 
 
-def test_presets_state_the_papers_counts() -> None:
-    ttrl = PRESETS["ttrl"]
-    assert (ttrl["num_generations"], ttrl["num_generations_train"], ttrl["prompts_per_step"]) == (64, 32, 8)
-    nft = PRESETS["nft"]
-    assert (nft["prompts_per_step"] * nft["updates_per_batch"], nft["num_generations"]) == (512, 16)
-    assert (nft["updates_per_batch"], nft["learning_rate"], nft["max_completion_length"]) == (16, 1e-6, 3584)
-    assert (PRESETS["srt"]["trainer"], PRESETS["srt"]["num_generations"]) == ("rloo", 32)
+def test_a_plan_cannot_be_changed_but_replaced(recipe: Path) -> None:
+    plan = parse_recipe([str(recipe)])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plan.rewards = ()  # type: ignore[misc]
+    assert dataclasses.replace(plan, paired=True).paired
+    assert not plan.paired
+
+
+def test_a_recipe_reads_nothing_from_disk() -> None:
+    made = Recipe("nowhere.jsonl", "MajorityVoteReward", prompt="nowhere", prompt_every=3)
+    assert made.reward_arguments == {"MajorityVoteReward": {}}
+
+
+def test_flags_may_be_written_in_every_way_of_argparse(recipe: Path) -> None:
+    recipe.write_text(BASE + "log_completions: true\ngradient_checkpointing: true\n")
+    flags = [
+        "--learning-rate=1e-4",
+        "--log_completions",
+        "false",
+        "--no_gradient_checkpointing",
+        "--reward_weights",
+        "2",
+    ]
+    config = parse_recipe([str(recipe), *flags]).config
+    assert (config.learning_rate, config.log_completions, config.gradient_checkpointing) == (1e-4, False, False)
+    assert config.reward_weights == [2.0]
+
+
+def test_flags_of_another_trainer_are_unknown(recipe: Path) -> None:
+    assert parse_recipe([str(recipe), "--trainer=nft", "--negative_weight=0"]).config.negative_weight == 0
+    with pytest.raises(ValueError, match="Unknown key `negative_weight` on the command line"):
+        parse_recipe([str(recipe), "--negative_weight=0"])
+    with pytest.raises(ValueError, match="'stray' belongs to no flag"):
+        parse_recipe([str(recipe), "--seed", "1", "stray"])
