@@ -2,15 +2,13 @@
 
 import json
 import logging
-import threading
 import time
 import traceback
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from json_handler import JsonHandler
+from support.json_server import JsonHandler, JsonServer
 
 from selfrl.generation import Sampling
 from selfrl.generation.endpoint import EndpointGenerator
@@ -18,23 +16,15 @@ from selfrl.generation.endpoint import EndpointGenerator
 KEY = "sk-very-secret-0123456789"
 
 
-class Server(ThreadingHTTPServer):
+class Server(JsonServer):
     """Answers "echo: <prompt>" after working off `faults`, one a request."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.faults: list[str] = []
+        super().__init__(Handler)
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
         self.keys: set[str | None] = set()
-        self.at_once = self.most_at_once = 0
-        self.lock = threading.Lock()
         self.max_n = 99
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # clients that hang up are the point
 
 
 class Handler(JsonHandler):
@@ -47,12 +37,8 @@ class Handler(JsonHandler):
             server.requests.append(asked)
             server.times.append(time.monotonic())
             server.keys.add(self.headers.get("Authorization"))
-            server.at_once += 1
-            server.most_at_once = max(server.most_at_once, server.at_once)
-            fault = server.faults.pop(0) if server.faults else ""
-        time.sleep(0.02)
-        with server.lock:
-            server.at_once -= 1
+        with server.next_fault() as fault:
+            time.sleep(0.02)
         if fault == "cut":
             self.connection.close()
         elif fault == "slow":
@@ -93,14 +79,12 @@ class Handler(JsonHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
         yield running
-        running.shutdown()
 
 
 def client(server: Server, monkeypatch: pytest.MonkeyPatch, **options: Any) -> EndpointGenerator:
     monkeypatch.setenv("SELFRL_TEST_KEY", KEY)
-    return EndpointGenerator("m", f"http://127.0.0.1:{server.server_port}/v1", "SELFRL_TEST_KEY", **options)
+    return EndpointGenerator("m", server.url, "SELFRL_TEST_KEY", **options)
 
 
 def test_answers_come_in_order_with_tokens_counted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +201,7 @@ def test_a_key_that_cannot_be_sent_is_refused_at_once(
 ) -> None:
     monkeypatch.setenv("SELFRL_TEST_KEY", key)
     with pytest.raises(ValueError, match=message) as caught:
-        EndpointGenerator("m", f"http://127.0.0.1:{server.server_port}/v1", "SELFRL_TEST_KEY")
+        EndpointGenerator("m", server.url, "SELFRL_TEST_KEY")
     assert not key or key not in str(caught.value)
 
 

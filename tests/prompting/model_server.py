@@ -8,16 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
-from json_handler import JsonHandler
+from support.json_server import JsonHandler, JsonServer
 
 KEY = "sk-very-secret-0123456789"
 
@@ -70,27 +68,15 @@ def server_tokens(address: str) -> tuple[int, int]:
     return int(counted[0]), int(counted[1])
 
 
-class Proxy(ThreadingHTTPServer):
+class Proxy(JsonServer):
     """Hands requests on, after working off `faults`, one a request; a faulty request never reaches the server."""
 
-    daemon_threads = True
-
     def __init__(self, address: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.address = address
-        self.faults: list[str] = []
         self.delay = 0.0
         self.requests = 0
         self.bodies: list[Any] = []
-        self.at_once = self.most_at_once = 0
-        self.lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # clients that hang up are the point
 
 
 class _Handler(JsonHandler):
@@ -100,15 +86,9 @@ class _Handler(JsonHandler):
         proxy = self.server
         with proxy.lock:
             proxy.requests += 1
-            proxy.at_once += 1
-            proxy.most_at_once = max(proxy.most_at_once, proxy.at_once)
-            fault = proxy.faults.pop(0) if proxy.faults else ""
-        try:
+        with proxy.next_fault() as fault:
             time.sleep(proxy.delay)
             self._work_off(fault, body)
-        finally:
-            with proxy.lock:
-                proxy.at_once -= 1
 
     def _work_off(self, fault: str, body: bytes) -> None:
         if fault == "cut":
@@ -124,12 +104,3 @@ class _Handler(JsonHandler):
             with self.server.lock:
                 self.server.bodies.append(json.loads(body))
             self.reply(reply.status_code, reply.content, {})
-
-
-@contextmanager
-def proxy_before(address: str) -> Iterator[Proxy]:
-    """A proxy before the server at `address`."""
-    with Proxy(address) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running
-        running.shutdown()

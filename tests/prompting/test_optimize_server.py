@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_server import KEY, Proxy, proxy_before, server_tokens, vllm_server
+from model_server import KEY, Proxy, server_tokens, vllm_server
 from three_roles import EVALUATE, GOOD, OPTIMIZE, TASK, make_model
 
 from selfrl.generation.endpoint import EndpointGenerator
@@ -40,7 +40,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def proxy(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     monkeypatch.setenv("SELFRL_TEST_KEY", KEY)
-    with proxy_before(address) as running:
+    with Proxy(address) as running:
         yield running
 
 

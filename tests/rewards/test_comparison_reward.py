@@ -6,17 +6,15 @@ import math
 import pickle
 import random
 import re
-import threading
 from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from json_handler import JsonHandler
 from scipy.stats import spearmanr
+from support.json_server import JsonHandler, JsonServer
 
 from selfrl.generation import Generation, Sampling
 from selfrl.preferences import bradley_terry, expected_wins, preference_pairs
@@ -470,16 +468,13 @@ class Handler(JsonHandler):
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.daemon_threads = True
-        running.lock, running.requests = threading.Lock(), []  # type: ignore[attr-defined]
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with JsonServer(Handler) as running:
+        running.requests = []  # type: ignore[attr-defined]
         yield running
-        running.shutdown()
 
 
 def test_an_endpoint_judges_and_its_failed_calls_are_dropped(server: Any) -> None:
-    where = {"backend": "endpoint", "model": "m", "base_url": f"http://127.0.0.1:{server.server_port}/v1"}
+    where = {"backend": "endpoint", "model": "m", "base_url": server.url}
     reward = PairwiseSelfReward({**where, "concurrency": 3}, template=TEMPLATE, max_tokens=5)
     assert server.requests == []  # nothing is asked before the first batch
     logged: dict[str, float] = {}

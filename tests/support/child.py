@@ -1,0 +1,15 @@
+"""Calls one function and keeps what it returns: python -m support.child JOB VALUE, see processes.py."""
+
+import pickle
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    job, value = map(Path, sys.argv[1:])
+    function, arguments = pickle.loads(job.read_bytes())
+    value.write_bytes(pickle.dumps(function(*arguments)))
+
+
+if __name__ == "__main__":
+    main()
