@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from numbers import Real
 from typing import Any, NamedTuple
 
-from selfrl.answers import read_answer
+from selfrl.answers import canonical_key, read_answer
 from selfrl.answers.grading import right_label
 from selfrl.answers.keys import ReadAnswer
 from selfrl.conversation import prompt_text
@@ -148,7 +148,10 @@ class PromptGroupReward(BaseReward):
                 for row, reward in zip(rows, settled(given, group.answers, group.keys), strict=True):
                     rewards[row] = reward
                 groups.append(group)
-                votes.append(GroupVote(rows, group.keys, group.label, _verdict(right, members, rows, group.label)))
+                verdicts = {right(self._canonical(group.label), members[row].gold) for row in rows} - {None}
+                # gold answers that contradict each other tell nothing
+                verdict = verdicts.pop() if len(verdicts) == 1 else None
+                votes.append(GroupVote(rows, group.keys, group.label, verdict))
         if not groups:
             return rewards, ({}, votes)
         metrics = vote_metrics([group.keys for group in groups], rewards, [member.answer for member in members])
@@ -177,11 +180,6 @@ class PromptGroupReward(BaseReward):
             for rows, answers, group_keys, label in zip(question, own, keys, reversed(labels), strict=True)
         ]
 
-
-def _verdict(
-    right: Callable[[str | None, Any], bool | None], members: Sequence[Member], rows: Sequence[int], label: str | None
-) -> bool | None:
-    """Whether the label is right; None too where the group's gold answers contradict each other."""
-    golds = [members[row].gold for row in rows]
-    verdicts = {right(label, gold) for gold in golds} - {None}
-    return verdicts.pop() if len(verdicts) == 1 else None
+    def _canonical(self, label: str | None) -> str | None:
+        """A label as grading knows it."""
+        return canonical_key(label) if label is not None and self.rule.mode == "raw" else label

@@ -1,29 +1,43 @@
 """The same batch on one process and on two gives the same rewards, to the last bit."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+import random
 from typing import Any
 
 import pytest
 import torch
+from support.processes import on_two_processes
 
+from selfrl.group_record import PromptHistory
 from selfrl.rewards import (
     AccuracyReward,
     BoundaryReward,
     ContrastiveAgreementReward,
     FormatReward,
     MajorityVoteReward,
+    PromptGroupReward,
     RandomReward,
     SemanticEntropyReward,
 )
+from selfrl.rewards.prompt_groups import Group
+from selfrl.trainers.records import ScoredBatch
 
 G = 5
 ANSWERS = ["1/3", "0.5", r"\sqrt{8}", r"2\sqrt{2}", "9^{9^9}", "", "7", r"\frac12", "7", "7", "x+1", "1+x"]
 ROWS = 6 * G  # three pairs of two views: every border below cuts a pair, the uneven ones a group too
+
+
+class Whole(PromptGroupReward):
+    """Reads all that a group holds."""
+
+    columns = ("weight",)
+    signals = ("entropy",)
+
+    def group_rewards(self, group: Group) -> list[float | None]:
+        lengths = sum(map(len, group.texts)) + len(group.prompt)
+        sums = [weight * e.sum().item() for weight, e in zip(*group.columns.values(), strict=True)]
+        return [lengths + sums[0] + own + (key == group.label) for own, key in zip(sums, group.keys, strict=True)]
+
+
 REWARDS = [
     MajorityVoteReward(),
     MajorityVoteReward(soft=True, ties="abstain"),
@@ -35,7 +49,9 @@ REWARDS = [
     MajorityVoteReward(voters="teacher"),
     ContrastiveAgreementReward(voters="teacher"),
     BoundaryReward(),
+    Whole(),
 ]
+SHUFFLED = random.Random(3).sample(range(ROWS), ROWS)  # a group's rows need not stand together
 
 
 def batch() -> dict[str, list[Any]]:
@@ -43,6 +59,7 @@ def batch() -> dict[str, list[Any]]:
         "prompts": [f"prompt {i // G}" for i in range(ROWS)],
         "completions": [rf"so \boxed{{{ANSWERS[(7 * i) % 12]}}}" for i in range(ROWS)],
         "completion_ids": [[i] for i in range(ROWS)],
+        "weight": [i % 3 for i in range(ROWS)],
         "pair_id": [i // (2 * G) for i in range(ROWS)],
         "view": [i // G % 2 for i in range(ROWS)],
         "answer": ["7"] * ROWS,
@@ -54,61 +71,48 @@ def batch() -> dict[str, list[Any]]:
     }
 
 
-def slice_of(rank: int, border: int) -> dict[str, list[Any]]:
-    rows = slice(0, border) if rank == 0 else slice(border, ROWS)
-    return {name: column[rows] for name, column in batch().items()}
+STANDING = list(range(ROWS))
+# a case is an order of the rows, and how many of them the first process has
+CASES = [(STANDING, ROWS // 2), (STANDING, G + 2), (STANDING, 3 * G - 1), (SHUFFLED, G + 2)]
 
 
-def run_rank(rank: int, borders: list[int]) -> None:
+def rows_of(places: list[int]) -> dict[str, list[Any]]:
+    return {name: [column[i] for i in places] for name, column in batch().items()}
+
+
+def told(reward: Any, columns: dict[str, Any]) -> tuple[list[float | None], Any]:
+    """Rewards, and the votes that a trainer is told of."""
+    records = ScoredBatch(PromptHistory())
+    return reward(**columns, batch_records=[records] * len(columns["prompts"])), records.votes
+
+
+def on_this_process() -> tuple[list[Any], list[str]]:
     import torch.distributed
 
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
-    results = [[reward(**slice_of(rank, border)) for reward in REWARDS] for border in borders]
-    broken = {**slice_of(rank, ROWS // 2), "view": [0] * (ROWS // 2)}
-    try:
-        ContrastiveAgreementReward()(**broken)
-    except ValueError as error:
-        results.append([str(error)])
-    try:
-        ContrastiveAgreementReward()(**{**slice_of(rank, ROWS // 2), "pair_id": [[0]] * (ROWS // 2)})
-    except TypeError as error:  # not only the errors that the library foresees
-        results.append([str(error)])
-    print(json.dumps(results))
+    torch.distributed.init_process_group("gloo")
+    mine = [order[:border] if torch.distributed.get_rank() == 0 else order[border:] for order, border in CASES]
+    found = [[told(reward, rows_of(places)) for reward in REWARDS] for places in mine]
+    broken: dict[str, Any] = rows_of(mine[0])
+    errors = []
+    # not only the errors that the library foresees
+    for column, kind in (({"view": [0] * (ROWS // 2)}, ValueError), ({"pair_id": [[0]] * (ROWS // 2)}, TypeError)):
+        try:
+            ContrastiveAgreementReward()(**{**broken, **column})
+        except kind as error:
+            errors.append(str(error))
+    return found, errors
 
 
 @pytest.mark.slow
 def test_two_processes_agree_with_one() -> None:
-    borders = [ROWS // 2, G + 2, 3 * G - 1]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    base = {
-        **os.environ,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        "WORLD_SIZE": "2",
-        "ACCELERATE_USE_CPU": "1",
-    }
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import {Path(__file__).stem} as t; "
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code + f"t.run_rank({rank}, {borders})"],
-            env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    outputs = [process.communicate(timeout=200) for process in processes]
-    assert [p.returncode for p in processes] == [0, 0], outputs
-    first, second = (json.loads(out.splitlines()[-1]) for out, _ in outputs)
-    # an error ends every process, with the same sentence
-    assert first.pop() == second.pop()
-    assert first.pop() == second.pop()
-    assert len(first) == len(second) == len(borders)
-    whole = [reward(**batch()) for reward in REWARDS]
-    assert {type(r) for rewards in whole for r in rewards} == {float, type(None)}
-    for at_border in range(len(borders)):
-        for one, left, right in zip(whole, first[at_border], second[at_border], strict=True):
-            assert left + right == one
+    (first, errors), (second, same_errors) = on_two_processes(on_this_process)
+    assert len(errors) == 2
+    assert errors == same_errors  # an error ends every process, with the same sentence
+    for (order, border), left, right in zip(CASES, first, second, strict=True):
+        whole = [told(reward, rows_of(order)) for reward in REWARDS]
+        assert {type(r) for rewards, _ in whole for r in rewards} == {float, type(None)}
+        assert sum(votes is not None for _, votes in whole) == 7
+        for (rewards, votes), one, two in zip(whole, left, right, strict=True):
+            assert len(one[0]) == border
+            assert one[0] + two[0] == rewards
+            assert one[1] == two[1] == votes  # every process is told of all groups
