@@ -33,6 +33,11 @@ class SamplingConfig(VotingConfig):
         default=0, metadata={"help": "How often to draw new prompts for those that teach nothing; 0 is never."}
     )
 
+    def __post_init__(self) -> None:
+        if self.dynamic_sampling_rounds < 0:
+            raise ValueError(f"dynamic_sampling_rounds is {self.dynamic_sampling_rounds}: it must be 0 or more.")
+        super().__post_init__()
+
 
 class DynamicSampling(GroupTrainer):
     """Mixin over a TRL group trainer: draws new prompts for those that teach nothing, on all processes together.
@@ -52,10 +57,7 @@ class DynamicSampling(GroupTrainer):
 
     def _check(self, setup: Setup) -> None:
         super()._check(setup)
-        rounds = getattr(setup.args, "dynamic_sampling_rounds", 0)
-        if rounds < 0:
-            raise ValueError(f"dynamic_sampling_rounds is {rounds}: it must be 0 or more.")
-        if rounds:
+        if getattr(setup.args, "dynamic_sampling_rounds", 0):  # TRL's own configurations will do, too
             check_redrawable(setup.train_dataset)
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:

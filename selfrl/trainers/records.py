@@ -13,8 +13,8 @@ from selfrl.checkpoint import Part
 from selfrl.conversation import prompt_id
 from selfrl.distributed import gathered
 from selfrl.group_record import GroupRecord, GroupVote, PromptHistory
-from selfrl.rewards.contract import groups_of
 from selfrl.rewards import MajorityVoteReward
+from selfrl.rewards.contract import groups_of
 from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
 
 Listener = Callable[[Sequence[GroupRecord]], dict[str, float] | None]
@@ -88,8 +88,8 @@ class Records(GroupTrainer):
         if not self.model.training:
             return rewards_NF
         if batch.votes is None and self._listeners:
-            golds = {"answer": [row["answer"] for row in inputs]} if "answer" in inputs[0] else {}
-            MajorityVoteReward()(prompts, completions, batch_records=[batch] * len(inputs), **golds)
+            golds = [row.get("answer") for row in inputs]
+            MajorityVoteReward()(prompts, completions, batch_records=[batch] * len(inputs), answer=golds)
         facts, _ = gathered(self._facts(completion_ids_list))
         records = records_of(facts, weighted(rewards_NF, self.reward_weights), batch.votes, self.state.global_step)
         for record in records:

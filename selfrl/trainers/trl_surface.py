@@ -126,10 +126,22 @@ class Surface:
         raise NotImplementedError
 
 
+class ConfigSurface:
+    """What selfrl's configurations use of TRL's."""
+
+    def __post_init__(self) -> None:
+        raise NotImplementedError
+
+
 if TYPE_CHECKING:
     _Below = Surface
+    _BelowConfig = ConfigSurface
 else:
-    _Below = object
+    _Below = _BelowConfig = object
+
+
+class GroupConfig(_BelowConfig):
+    """Base of what selfrl adds to TRL's configurations."""
 
 
 @dataclass

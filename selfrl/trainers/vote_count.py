@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from selfrl.trainers.checks import check_train_count
-from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
+from selfrl.trainers.trl_surface import Batch, GroupConfig, GroupTrainer, Rows, Setup
 
 
 @dataclass
-class VotingConfig:
+class VotingConfig(GroupConfig):
     """What selfrl adds to TRL's configurations.
 
     Args:
