@@ -45,20 +45,21 @@ def tiny_config(trainer_class: type, out: Path, **options: Any) -> Any:
     return config_class(str(out), **{**OPTIONS, **options})
 
 
-def tiny_run(trainer_class: Any, model: Path | str, out: Path, reward: Any, data: Any = None, /, **options: Any) -> Any:
+def tiny_run(trainer_class: Any, model: Any, out: Path, reward: Any, data: Any = None, /, **options: Any) -> Any:
     """A trainer, ready to train.
 
     Args:
         trainer_class: of ours or TRL's, or a subclass.
-        model: folder.
-        out: folder.
+        model: a folder, or the model itself.
+        out: a folder.
         reward: or several.
         data: by default sixteen of the packaged problems.
         options: settings over `OPTIONS`, and arguments of the trainer itself.
     """
     own = {name: options.pop(name) for name in TRAINER_ARGUMENTS if name in options}
     args = tiny_config(trainer_class, out, **options)
-    return trainer_class(str(model), reward, args, tiny_problems("train", 16) if data is None else data, **own)
+    model = str(model) if isinstance(model, Path) else model
+    return trainer_class(model, reward, args, tiny_problems("train", 16) if data is None else data, **own)
 
 
 def nft(model: Path | str, out: Path, reward: Any, data: Dataset | None = None, **options: Any) -> NFTTrainer:

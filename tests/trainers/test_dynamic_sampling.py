@@ -1,23 +1,22 @@
 """Replacement prompts: the pure parts, then real trainings on one and two processes."""
 
-import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from datasets import Dataset
-from nft_runs import OPTIONS, ByPrompt, nft, scored
 from safetensors.torch import load_file
+from support.processes import in_a_process, on_two_processes
+from support.runs import ByPrompt, Kill, nft, scored
 
 from selfrl.conversation import prompt_id
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tiny import tiny_problems
-from selfrl.trainers.dynamic_sampling import draw_prompts, fill_batch
+from selfrl.trainers.dynamic_sampling import fill_batch
+from selfrl.trainers.prompt_source import draw_prompts
 
 
 def test_prompts_are_drawn_once_without_those_seen_and_by_the_seed_alone() -> None:
@@ -57,7 +56,7 @@ def numbered(first: int, rates: list[float], width: int) -> dict[str, torch.Tens
         "completion_ids": ids,
         "completion_mask": torch.ones_like(ids),
         "old_per_token_logps": -ids.float(),
-        "rates": torch.tensor(rates).repeat_interleave(2),
+        "teaches": torch.tensor([0 < rate < 1 for rate in rates]).repeat_interleave(2),
         "num_items_in_batch": torch.tensor(7),
     }
 
@@ -71,8 +70,7 @@ def fill(rounds: int, *fresh: dict[str, torch.Tensor]) -> tuple[dict[str, torch.
         return next(waiting, None)
 
     batch = numbered(0, [0.0, 0.5, 1.0], width=2)
-    teaches = lambda pool: (pool["rates"] > 0) & (pool["rates"] < 1)  # noqa: E731
-    return fill_batch(batch, draw, teaches, group_size=2, rounds=rounds, pad_id=99), asked
+    return fill_batch(batch, draw, group_size=2, rounds=rounds, pad_id=99), asked
 
 
 def test_a_batch_is_filled_group_by_group() -> None:
@@ -132,7 +130,7 @@ def test_replaced_rows_keep_their_own_old_log_probabilities(random_model: Path, 
     batch_rows = [row for row in rows.select(range(8)) for _ in range(4)]
     with torch.no_grad():
         batch = trainer._generate_and_score_completions(batch_rows)
-        logps, _, _ = trainer._score(trainer.model, batch)
+        logps, _, _ = trainer._forward(trainer.model, batch)
     mask = batch["completion_mask"].bool()
     torch.testing.assert_close(logps[mask], batch["old_per_token_logps"][mask], rtol=1e-4, atol=1e-4)
 
@@ -164,57 +162,36 @@ def test_what_cannot_be_drawn_again_is_refused(column: str, tmp_path: Path) -> N
     rows = tiny_problems("train", 8)
     options = {"steps_per_generation": 2, "dynamic_sampling_rounds": 1}
     with pytest.raises(ValueError, match="cannot draw from a stream"):
-        nft(Path("no/such/model"), tmp_path, ByPrompt(set()), rows.to_iterable_dataset(), **options)
+        nft("no/such/model", tmp_path, ByPrompt(set()), rows.to_iterable_dataset(), **options)
+    with pytest.raises(ValueError, match="dynamic_sampling_rounds is -1: it must be 0 or more"):
+        nft("no/such/model", tmp_path, ByPrompt(set()), rows, dynamic_sampling_rounds=-1)
     with pytest.raises(ValueError, match=f"the column '{column}'"):
-        nft(Path("no/such/model"), tmp_path, ByPrompt(set()), rows.add_column(column, [0] * 8), **options)
+        nft("no/such/model", tmp_path, ByPrompt(set()), rows.add_column(column, [0] * 8), **options)
 
 
-RUN = """
-import json, os, signal, sys
-from pathlib import Path
-from transformers import TrainerCallback
-from selfrl.data.tiny import tiny_problems
-from nft_runs import ByPrompt, scored
-from selfrl.trainers import NFTConfig, NFTTrainer
-
-model, out, options, kill_at, resume = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
-
-class Kill(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-rows = tiny_problems("train", 64)
-reward = ByPrompt(set(rows["prompt"][::3]))
-trainer = NFTTrainer(model, reward, NFTConfig(out, **options), rows, callbacks=[Kill()])
-batches = scored(trainer)
-trainer.train(resume_from_checkpoint=resume or None)
-me = trainer.accelerator.process_index
-summary = {
-    "weights": [float(p.double().sum()) for p in trainer.model.parameters()],
-    "rates": [batch["rates"].tolist() for batch in batches],
-    "tokens": [int(batch["num_items_in_batch"]) for batch in batches],
-    "own_tokens": [int(batch["completion_mask"].sum()) for batch in batches],
-    "widths": [batch["completion_ids"].shape[1] for batch in batches],
-    "prompts": [trainer.processing_class.batch_decode(b["prompt_ids"], skip_special_tokens=True) for b in batches],
-    "mixed": sorted(reward.mixed),
-}
-Path(out, f"summary_{me}.json").write_text(json.dumps(summary))
-"""
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
+def train(model: Path, out: Path, options: dict[str, Any], kill_after: int = -1, resume: Path | None = None) -> Any:
+    """What one process of a training saw."""
+    rows = tiny_problems("train", 64)
+    reward = ByPrompt(set(rows["prompt"][::3]))
+    trainer = nft(model, out, reward, rows, callbacks=[Kill(kill_after)], **options)
+    batches = scored(trainer)
+    trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+    return {
+        "weights": [float(p.double().sum()) for p in trainer.model.parameters()],
+        "rates": [batch["rates"].tolist() for batch in batches],
+        "tokens": [int(batch["num_items_in_batch"]) for batch in batches],
+        "own_tokens": [int(batch["completion_mask"].sum()) for batch in batches],
+        "widths": [batch["completion_ids"].shape[1] for batch in batches],
+        "prompts": [trainer.processing_class.batch_decode(b["prompt_ids"], skip_special_tokens=True) for b in batches],
+        "mixed": reward.mixed,
+    }
 
 
 @pytest.mark.slow
 def test_two_processes_fill_one_batch(random_model: Path, tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(RUN)
     # groups of 4 on two processes of 6 rows: the middle group of the first draw crosses the border
-    options = {**OPTIONS, "per_device_train_batch_size": 3, "dynamic_sampling_rounds": 9, "ddp_backend": "gloo"}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    command = [*launch, str(random_model), str(tmp_path), json.dumps({**options, "max_steps": 4}), "-1", ""]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr[-3000:]
-    one, two = (json.loads((tmp_path / f"summary_{i}.json").read_text()) for i in (0, 1))
+    options = {"per_device_train_batch_size": 3, "dynamic_sampling_rounds": 9, "max_steps": 4, "ddp_backend": "gloo"}
+    one, two = on_two_processes(train, random_model, tmp_path, options)
     assert one["weights"] == two["weights"]
     assert one["tokens"] == two["tokens"]
     assert len(one["rates"]) == 2
@@ -222,25 +199,19 @@ def test_two_processes_fill_one_batch(random_model: Path, tmp_path: Path) -> Non
         assert one["rates"][batch] + two["rates"][batch] == [0.5] * 12
         prompts = one["prompts"][batch] + two["prompts"][batch]
         assert all(len(set(prompts[i : i + 4])) == 1 for i in range(0, 12, 4))
-        assert set(prompts) <= set(one["mixed"])
+        assert set(prompts) <= one["mixed"]
         assert one["own_tokens"][batch] + two["own_tokens"][batch] == one["tokens"][batch]
         assert one["widths"][batch] == two["widths"][batch]
 
 
 @pytest.mark.slow
 def test_a_killed_run_draws_what_it_would_have_drawn(random_model: Path, tmp_path: Path) -> None:
-    options = {**OPTIONS, "dynamic_sampling_rounds": 2, "max_steps": 6, "save_strategy": "steps", "save_steps": 2}
-
-    def run(out: Path, kill_at: int = -1, resume: str = "") -> int:
-        out.mkdir(exist_ok=True)
-        command = [sys.executable, "-c", RUN, str(random_model), str(out), json.dumps(options), str(kill_at), resume]
-        return subprocess.run(command, env=ENVIRONMENT, capture_output=True, timeout=280).returncode
-
-    assert run(tmp_path / "whole") == 0
-    assert run(tmp_path / "killed", kill_at=5) == -signal.SIGKILL
-    shutil.rmtree(tmp_path / "killed" / "checkpoint-4")
-    assert run(tmp_path / "killed", resume=str(tmp_path / "killed" / "checkpoint-2")) == 0
-    whole, resumed = (load_file(tmp_path / name / "checkpoint-6/model.safetensors") for name in ("whole", "killed"))
+    options = {"dynamic_sampling_rounds": 2, "max_steps": 6, "save_strategy": "steps", "save_steps": 2}
+    straight, killed = tmp_path / "whole", tmp_path / "killed"
+    expected = in_a_process(train, random_model, straight, options)
+    in_a_process(train, random_model, killed, options, 5, returncode=-signal.SIGKILL)
+    shutil.rmtree(killed / "checkpoint-4")
+    found = in_a_process(train, random_model, killed, options, -1, killed / "checkpoint-2")
+    whole, resumed = (load_file(out / "checkpoint-6/model.safetensors") for out in (straight, killed))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    prompts = [json.loads((tmp_path / name / "summary_0.json").read_text())["prompts"] for name in ("whole", "killed")]
-    assert prompts[0][-2:] == prompts[1][-2:]
+    assert expected["prompts"][-2:] == found["prompts"][-2:]

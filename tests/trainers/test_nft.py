@@ -1,27 +1,23 @@
 """Real trainings of a tiny model: NFT against TRL's GRPO, against a float64 reference, and its labels."""
 
-import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import trl
-from nft_runs import OPTIONS, Gradients, Script, nft, scored
 from peft import LoraConfig
+from support.processes import on_two_processes
+from support.runs import Gradients, Script, nft, scored, tiny_config, tiny_run
 
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tiny import tiny_problems
 from selfrl.models import TINY_MODEL
-from selfrl.monitor.labels import LabelWatch
 from selfrl.rewards import AccuracyReward, ContrastiveAgreementReward, MajorityVoteReward
 from selfrl.signals import negative_aware_loss
-from selfrl.trainers import NFTConfig
-from selfrl.trainers.nft import labels_of
+from selfrl.trainers import NFTTrainer
+from selfrl.trainers.nft_labels import labels_of
 
 
 @pytest.mark.parametrize("loss_type", ["dr_grpo", "dapo"])
@@ -31,8 +27,7 @@ def test_on_policy_gradients_are_trls_grpo_gradients(
     prompt_weight: str, scale_rewards: str, loss_type: str, tmp_path: Path
 ) -> None:
     """Beta 0, binary reward, the packaged tiny model in fp32, two accumulated micro-batches."""
-    options = {
-        **OPTIONS,
+    options: dict[str, Any] = {
         "per_device_train_batch_size": 16,
         "num_generations": 8,
         "gradient_accumulation_steps": 2,
@@ -44,8 +39,8 @@ def test_on_policy_gradients_are_trls_grpo_gradients(
     }
     rows = tiny_problems("train", 16)
     theirs, ours = Gradients(), Gradients()
-    args = trl.GRPOConfig(str(tmp_path), scale_rewards=scale_rewards, **options)
-    trl.GRPOTrainer(str(TINY_MODEL), AccuracyReward(), args, rows, callbacks=[theirs]).train()
+    trls = {**options, "scale_rewards": scale_rewards, "callbacks": [theirs]}
+    tiny_run(trl.GRPOTrainer, TINY_MODEL, tmp_path, AccuracyReward(), rows, **trls).train()
     trainer = nft(
         TINY_MODEL, tmp_path, AccuracyReward(), rows, callbacks=[ours], prompt_weight=prompt_weight, **options
     )
@@ -59,44 +54,24 @@ def test_on_policy_gradients_are_trls_grpo_gradients(
     assert (found - expected).norm() / expected.norm() <= 1e-5
 
 
-GRADIENTS = """
-import json, sys, torch, trl
-from pathlib import Path
-from nft_runs import OPTIONS, Gradients, nft
-from selfrl.data.tiny import tiny_problems
-from selfrl.models import TINY_MODEL
-from selfrl.rewards import AccuracyReward
-
-out, loss_type = Path(sys.argv[1]), sys.argv[2]
-options = {**OPTIONS, "steps_per_generation": 1, "max_completion_length": 40, "max_steps": 1, "max_grad_norm": 0.0}
-options |= {"loss_type": loss_type, "beta": 0.0, "ddp_backend": "gloo"}
-theirs, ours = Gradients(), Gradients()
-args = trl.GRPOConfig(str(out), scale_rewards="none", **options)
-trainer = trl.GRPOTrainer(str(TINY_MODEL), AccuracyReward(), args, tiny_problems("train", 16), callbacks=[theirs])
-trainer.train()
-nft(TINY_MODEL, out, AccuracyReward(), callbacks=[ours], **options).train()
-expected, found = theirs.steps[0], ours.steps[0]
-error = float((found - expected).norm() / expected.norm())
-me = trainer.accelerator.process_index
-Path(out, f"gradient_{me}.json").write_text(json.dumps({"norm": float(expected.norm()), "error": error}))
-"""
+def gradients_of_both(out: Path, loss_type: str) -> tuple[float, float]:
+    """Norm of TRL's gradient, and how far ours is from it."""
+    options = {"max_completion_length": 40, "max_steps": 1, "max_grad_norm": 0.0, "beta": 0.0, "ddp_backend": "gloo"}
+    options |= {"steps_per_generation": 1, "loss_type": loss_type}
+    theirs, ours = Gradients(), Gradients()
+    trls = {**options, "scale_rewards": "none", "callbacks": [theirs]}
+    tiny_run(trl.GRPOTrainer, TINY_MODEL, out, AccuracyReward(), **trls).train()
+    nft(TINY_MODEL, out, AccuracyReward(), callbacks=[ours], **options).train()
+    expected, found = theirs.steps[0], ours.steps[0]
+    return float(expected.norm()), float((found - expected).norm() / expected.norm())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss_type", ["dr_grpo", "dapo"])
 def test_on_two_processes_gradients_are_trls_too(loss_type: str, tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(GRADIENTS)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run(
-        [*launch, str(tmp_path), loss_type], env=environment, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    for process in (0, 1):
-        found = json.loads((tmp_path / f"gradient_{process}.json").read_text())
-        assert found["norm"] > 1e-3
-        assert found["error"] <= 1e-5
+    for norm, error in on_two_processes(gradients_of_both, tmp_path, loss_type):
+        assert norm > 1e-3
+        assert error <= 1e-5
 
 
 def test_the_objective_is_the_formula_with_corrections(random_model: Path, tmp_path: Path) -> None:
@@ -151,7 +126,7 @@ def test_the_objective_is_the_formula_with_corrections(random_model: Path, tmp_p
 
 
 def test_rates_leave_out_abstentions_and_watchers(random_model: Path, tmp_path: Path) -> None:
-    reward = [Script([1, None, 0, 0, None, None, None, None]), Script([5.0]), LabelWatch()]
+    reward = [Script([1, None, 0, 0, None, None, None, None]), Script([5.0]), Script([None])]
     trainer = nft(random_model, tmp_path, reward, reward_weights=[1.0, 0.0, 0.0])
     batches = scored(trainer)
     trainer.train()
@@ -288,7 +263,7 @@ def test_evaluation_has_groups_and_normaliser_of_its_own(random_model: Path, tmp
         inputs["old_per_token_logps"] = torch.full_like(inputs["completion_ids"], -3.0, dtype=torch.float)
         trainer.current_gradient_accumulation_steps = 7
         loss = trainer.compute_loss(trainer.model, inputs)
-        logps, _, _ = trainer._score(trainer.model, inputs)
+        logps, _, _ = trainer._forward(trainer.model, inputs)
     mask = inputs["completion_mask"]
     arguments = logps, inputs["old_per_token_logps"], mask, inputs["labels"], inputs["rates"]
     expected = negative_aware_loss(*arguments, normalizer=float(mask.sum()))
@@ -303,7 +278,11 @@ def test_weights_that_sum_to_one_make_labels_of_one(weights: list[float]) -> Non
 
 def test_one_update_a_batch_is_warned_about(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="makes NFT the same as GRPO"), pytest.raises(OSError, match="no/such/model"):
-        nft(Path("no/such/model"), tmp_path, Script([1, 0]), steps_per_generation=1)
+        nft("no/such/model", tmp_path, Script([1, 0]), steps_per_generation=1)
+
+
+def test_liger_kernels_are_taken_for_they_patch_the_model_alone(tmp_path: Path) -> None:
+    assert tiny_config(NFTTrainer, tmp_path, use_liger_kernel=True).use_liger_kernel
 
 
 @pytest.mark.parametrize(
@@ -314,8 +293,6 @@ def test_one_update_a_batch_is_warned_about(tmp_path: Path) -> None:
         ({"negative_weight": -1.0}, "must be 0 or more"),
         ({"clamp_positive": -1.0}, "must be 0"),
         ({"clamp_negative": 0.0}, "must be above 0"),
-        ({"dynamic_sampling_rounds": -1}, "must be 0 or more"),
-        ({"use_liger_kernel": True}, "use_liger_kernel belongs to GRPO's loss"),
         ({"delta": 2.0}, "delta belongs to GRPO's loss"),
         ({"off_policy_mask_threshold": 0.5}, "off_policy_mask_threshold belongs"),
         ({"top_entropy_quantile": 0.2}, "top_entropy_quantile belongs"),
@@ -326,4 +303,4 @@ def test_one_update_a_batch_is_warned_about(tmp_path: Path) -> None:
 )
 def test_settings_without_meaning_are_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
-        NFTConfig(str(tmp_path), **{**OPTIONS, **options})
+        tiny_config(NFTTrainer, tmp_path, **options)

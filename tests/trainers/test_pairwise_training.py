@@ -11,6 +11,7 @@ import pytest
 import trl
 from datasets import Dataset
 from peft import LoraConfig
+from support.runs import OPTIONS, tiny_run
 from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
 from selfrl.data.tiny import tiny_problems
@@ -19,19 +20,9 @@ from selfrl.generation.hf import TransformersGenerator
 from selfrl.models import TINY_MODEL
 from selfrl.preferences import preference_pairs
 from selfrl.rewards import PairwiseSelfReward
-from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+from selfrl.trainers import GRPOTrainer, RLOOTrainer
 
-OPTIONS: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "num_generations": 4,
-    "max_completion_length": 12,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "logging_steps": 1,
-    "save_strategy": "no",
-    "disable_tqdm": True,
-}
+QUIET = {name: OPTIONS[name] for name in ("use_cpu", "bf16", "report_to", "logging_steps", "save_strategy")}
 
 
 class LikesLarge:
@@ -72,11 +63,8 @@ class Heard(PairwiseSelfReward):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["grpo", "rloo", "lora"])
 def test_the_policy_judges_with_the_weights_of_the_step(tmp_path: Path, kind: str) -> None:
-    config_class, trainer_class = (RLOOConfig, RLOOTrainer) if kind == "rloo" else (GRPOConfig, GRPOTrainer)
+    trainer_class = RLOOTrainer if kind == "rloo" else GRPOTrainer
     reward = Heard(template="{{ prompt }} {{ first }} {{ second }}", max_tokens=6)
-    config = config_class(
-        str(tmp_path), max_steps=2, learning_rate=1e-2, gradient_checkpointing=kind == "grpo", **OPTIONS
-    )
     said = []
 
     class Trainer(trainer_class):  # type: ignore[misc, valid-type]
@@ -91,11 +79,15 @@ def test_the_policy_judges_with_the_weights_of_the_step(tmp_path: Path, kind: st
                 said.append((heard, [[g.text for g in group] for group in again]))
             return found
 
-    trainer = Trainer(
-        str(TINY_MODEL),
+    trainer = tiny_run(
+        Trainer,
+        TINY_MODEL,
+        tmp_path,
         [reward],
-        config,
         tiny_problems("train", 8).select_columns("prompt"),
+        max_completion_length=12,
+        learning_rate=1e-2,
+        gradient_checkpointing=kind == "grpo",
         peft_config=LoraConfig(r=4, target_modules=["q_proj", "v_proj"], lora_alpha=64) if kind == "lora" else None,
     )
     trainer.train()
@@ -108,23 +100,18 @@ def test_the_policy_judges_with_the_weights_of_the_step(tmp_path: Path, kind: st
 
 @pytest.mark.slow
 def test_training_follows_the_judge_in_plain_trl(tmp_path: Path) -> None:
-    options = {**OPTIONS, "per_device_train_batch_size": 64, "num_generations": 8, "max_completion_length": 40}
-    config = trl.GRPOConfig(str(tmp_path), max_steps=12, learning_rate=3e-4, loss_type="grpo", **options)
-    trainer = trl.GRPOTrainer(
-        str(TINY_MODEL), likes_large(), config, train_dataset=tiny_problems("train", 200).select_columns("prompt")
-    )
+    options = {"per_device_train_batch_size": 64, "num_generations": 8, "max_completion_length": 40}
+    options |= {"max_steps": 12, "learning_rate": 3e-4, "loss_type": "grpo"}
+    rows = tiny_problems("train", 200).select_columns("prompt")
+    trainer = tiny_run(trl.GRPOTrainer, TINY_MODEL, tmp_path, likes_large(), rows, **options)
     before = mean_answer(trainer.model, trainer.processing_class)
     trainer.train()
     assert mean_answer(trainer.model, trainer.processing_class) > before + 10
 
 
 def test_plain_trl_cannot_hand_over_the_policy(tmp_path: Path) -> None:
-    trainer = trl.GRPOTrainer(
-        str(TINY_MODEL),
-        PairwiseSelfReward(),
-        trl.GRPOConfig(str(tmp_path), max_steps=1, **OPTIONS),
-        train_dataset=tiny_problems("train", 8).select_columns("prompt"),
-    )
+    rows = tiny_problems("train", 8).select_columns("prompt")
+    trainer = tiny_run(trl.GRPOTrainer, TINY_MODEL, tmp_path, PairwiseSelfReward(), rows, max_steps=1)
     with pytest.raises(ValueError, match=r"train with selfrl\.trainers\.GRPOTrainer"):
         trainer.train()
 
@@ -138,7 +125,7 @@ def test_it_judges_for_online_dpo(tmp_path: Path) -> None:
         max_new_tokens=40,
         missing_eos_penalty=None,
         per_device_train_batch_size=32,
-        **{name: OPTIONS[name] for name in ("use_cpu", "bf16", "report_to", "logging_steps", "save_strategy")},
+        **QUIET,
     )
     start = TransformersGenerator.load(str(TINY_MODEL))
     before = mean_answer(start.model, start.tokenizer)
@@ -174,13 +161,8 @@ def test_its_pairs_train_dpo(tmp_path: Path) -> None:
         max_steps=12,
         learning_rate=1e-3,
         per_device_train_batch_size=8,
-        use_cpu=True,
-        bf16=False,
-        report_to="none",
-        save_strategy="no",
-        logging_steps=1,
-        disable_tqdm=True,
         max_length=128,
+        **QUIET,
     )
     data = Dataset.from_list(rows).remove_columns("margin")
     trainer = trl.DPOTrainer(str(TINY_MODEL), args=config, train_dataset=data, processing_class=generator.tokenizer)

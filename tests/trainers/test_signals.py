@@ -8,28 +8,24 @@ import torch
 import trl
 from datasets import Dataset
 from peft import LoraConfig
+from support.runs import tiny_config, tiny_run
 from transformers import AutoModelForCausalLM, AutoTokenizer, CohereConfig, Gemma2Config, GraniteConfig, LlamaConfig
 
 from selfrl.data.tiny import tiny_problems
 from selfrl.data.tokenizer import build_tokenizer
 from selfrl.models import TINY_MODEL
-from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+from selfrl.trainers import GRPOTrainer, RLOOTrainer
 
 OPTIONS: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
     "gradient_accumulation_steps": 2,
-    "num_generations": 4,
     "max_completion_length": 12,
     "max_steps": 1,
-    "learning_rate": 1e-3,
     "temperature": 0.7,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "save_strategy": "no",
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
 }
+
+
+def run_of(trainer_class: Any, out: Path, reward: Any, model: Path = TINY_MODEL, rows: int = 32, **options: Any) -> Any:
+    return tiny_run(trainer_class, model, out, reward, tiny_problems("train", rows), **{**OPTIONS, **options})
 
 
 class Listener:
@@ -88,19 +84,10 @@ def check(listener: Listener, model: Any, tokenizer: Any, ragged: bool = True) -
         assert len(heard["token_texts"][i]) == len(ids)
 
 
-@pytest.mark.parametrize(
-    ("trainer_class", "config_class"),
-    [
-        (GRPOTrainer, GRPOConfig),
-        (ScoringGRPOTrainer, GRPOConfig),
-        (RLOOTrainer, RLOOConfig),
-        (ScoringRLOOTrainer, RLOOConfig),
-    ],
-)
-def test_signals_are_the_policys_own(trainer_class: Any, config_class: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trainer_class", [GRPOTrainer, ScoringGRPOTrainer, RLOOTrainer, ScoringRLOOTrainer])
+def test_signals_are_the_policys_own(trainer_class: Any, tmp_path: Path) -> None:
     listener = Listener()
-    args = config_class(str(tmp_path), **OPTIONS, beta=0.1)
-    trainer = trainer_class(str(TINY_MODEL), listener, args, tiny_problems("train", 32))
+    trainer = run_of(trainer_class, tmp_path, listener, beta=0.1)
     trainer.train()
     check(listener, AutoModelForCausalLM.from_pretrained(TINY_MODEL), AutoTokenizer.from_pretrained(TINY_MODEL))
     assert listener.calls[0]["vocab_size"] == [trainer.model.config.vocab_size] * 16
@@ -109,10 +96,7 @@ def test_signals_are_the_policys_own(trainer_class: Any, config_class: Any, tmp_
 def test_the_scoring_pass_that_is_made_for_signals_changes_nothing_else(tmp_path: Path) -> None:
     weights = []
     for trainer_class in (GRPOTrainer, ScoringGRPOTrainer):
-        options = {**OPTIONS, "max_steps": 2}
-        trainer = trainer_class(
-            str(TINY_MODEL), Listener(), GRPOConfig(str(tmp_path), **options), tiny_problems("train", 32)
-        )
+        trainer = run_of(trainer_class, tmp_path, Listener(), max_steps=2)
         trainer.train()
         assert "old_per_token_logps" not in trainer._buffered_inputs[0]
         weights.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
@@ -121,10 +105,8 @@ def test_the_scoring_pass_that_is_made_for_signals_changes_nothing_else(tmp_path
 
 def test_misaligned_accumulation_keeps_trls_own_old_log_probabilities(tmp_path: Path) -> None:
     listener = Listener()
-    options = {**OPTIONS, "steps_per_generation": 4, "max_steps": 2, "max_completion_length": 30}
-    trainer = ScoringGRPOTrainer(
-        str(TINY_MODEL), listener, GRPOConfig(str(tmp_path), **options), tiny_problems("train", 32)
-    )
+    options = {"steps_per_generation": 4, "max_steps": 2, "max_completion_length": 30}
+    trainer = run_of(ScoringGRPOTrainer, tmp_path, listener, **options)
     trainer.train()
     assert "old_per_token_logps" in trainer._buffered_inputs[0]
     check(listener, AutoModelForCausalLM.from_pretrained(TINY_MODEL), AutoTokenizer.from_pretrained(TINY_MODEL))
@@ -134,13 +116,8 @@ def test_misaligned_accumulation_keeps_trls_own_old_log_probabilities(tmp_path: 
 def test_signals_come_with_the_adapter_on(trainer_class: Any, tmp_path: Path) -> None:
     listener = Listener()
     torch.manual_seed(0)
-    trainer = trainer_class(
-        str(TINY_MODEL),
-        listener,
-        GRPOConfig(str(tmp_path), **OPTIONS, beta=0.1),
-        tiny_problems("train", 32),
-        peft_config=LoraConfig(r=4, lora_alpha=32, init_lora_weights=False, target_modules="all-linear"),
-    )
+    lora = LoraConfig(r=4, lora_alpha=32, init_lora_weights=False, target_modules="all-linear")
+    trainer = run_of(trainer_class, tmp_path, listener, beta=0.1, peft_config=lora)
     adapted = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
     trainer.train()
     with torch.no_grad():
@@ -186,18 +163,14 @@ def test_heads_of_other_kinds(config: Any, trainer_class: Any, tmp_path: Path) -
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     listener = Listener()
-    args = GRPOConfig(str(tmp_path), **OPTIONS)
-    trainer_class(str(tmp_path / "model"), listener, args, tiny_problems("train", 32)).train()
+    run_of(trainer_class, tmp_path, listener, tmp_path / "model").train()
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "model", attn_implementation="eager")
     check(listener, plain, AutoTokenizer.from_pretrained(tmp_path / "model"), ragged=False)
 
 
 def test_masked_truncated_completions_are_not_scored(tmp_path: Path) -> None:
     listener = Listener()
-    options = {**OPTIONS, "mask_truncated_completions": True}
-    ScoringGRPOTrainer(
-        str(TINY_MODEL), listener, GRPOConfig(str(tmp_path), **options), tiny_problems("train", 32)
-    ).train()
+    run_of(ScoringGRPOTrainer, tmp_path, listener, mask_truncated_completions=True).train()
     heard = listener.calls[0]
     ended = [ids[-1] == 1 for ids in heard["ids"]]
     assert any(ended)
@@ -207,10 +180,8 @@ def test_masked_truncated_completions_are_not_scored(tmp_path: Path) -> None:
 
 def test_an_evaluation_gets_signals_too(tmp_path: Path) -> None:
     listener = Listener()
-    args = GRPOConfig(str(tmp_path), **{**OPTIONS, "max_completion_length": 30}, per_device_eval_batch_size=8)
-    trainer = GRPOTrainer(
-        str(TINY_MODEL), listener, args, tiny_problems("train", 32), eval_dataset=tiny_problems("heldout", 4)
-    )
+    options = {"max_completion_length": 30, "per_device_eval_batch_size": 8}
+    trainer = run_of(GRPOTrainer, tmp_path, listener, eval_dataset=tiny_problems("heldout", 4), **options)
     trainer.evaluate()
     check(listener, AutoModelForCausalLM.from_pretrained(TINY_MODEL), AutoTokenizer.from_pretrained(TINY_MODEL))
 
@@ -219,7 +190,7 @@ def test_unknown_signals_and_tools_are_refused_before_a_model_loads(tmp_path: Pa
     rows = Dataset.from_dict({"prompt": ["1 + 1"]})
     bad = Listener()
     bad.signals = ("certainty",)  # type: ignore[assignment]
-    args = GRPOConfig(str(tmp_path), **OPTIONS)
+    args = tiny_config(GRPOTrainer, tmp_path)
     with pytest.raises(ValueError, match="asks for the signal 'certainty'"):
         GRPOTrainer("no/model", bad, args, rows)
     with pytest.raises(ValueError, match="cannot be computed with tools"):
@@ -227,9 +198,9 @@ def test_unknown_signals_and_tools_are_refused_before_a_model_loads(tmp_path: Pa
 
 
 def test_generation_that_is_no_plain_sampling_is_refused(tmp_path: Path) -> None:
-    options = {**OPTIONS, "num_generations": 2, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1}
-    args = GRPOConfig(str(tmp_path), **options, generation_kwargs={"num_beams": 2})
-    trainer = GRPOTrainer(str(TINY_MODEL), Listener(), args, tiny_problems("train", 4))
+    options: dict[str, Any] = {"num_generations": 2, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1}
+    options["generation_kwargs"] = {"num_beams": 2}
+    trainer = run_of(GRPOTrainer, tmp_path, Listener(), rows=4, **options)
     with pytest.raises(ValueError, match="signals need plain sampling"):
         trainer.train()
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from datasets import Dataset
 from PIL import Image
+from support.runs import tiny_run
 from transformers import (
     CLIPImageProcessor,
     CLIPVisionConfig,
@@ -17,7 +18,7 @@ from transformers import (
 )
 
 from selfrl.data.tokenizer import build_tokenizer
-from selfrl.trainers import GRPOConfig, GRPOTrainer
+from selfrl.trainers import GRPOTrainer
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,
@@ -94,22 +95,14 @@ def test_signals_see_the_image(trainer_class: Any, llava: tuple[str, LlavaProces
         ]
     )
     listener = Listener()
-    args = GRPOConfig(
-        str(tmp_path),
-        per_device_train_batch_size=4,
-        num_generations=2,
-        max_completion_length=6,
-        max_steps=1,
-        temperature=0.7,
-        shuffle_dataset=False,
-        use_cpu=True,
-        bf16=False,
-        report_to="none",
-        save_strategy="no",
-        gradient_checkpointing=False,
-        disable_tqdm=True,
-    )
-    trainer_class(folder, listener, args, rows, processing_class=processor).train()
+    options: dict[str, Any] = {
+        "per_device_train_batch_size": 4,
+        "num_generations": 2,
+        "max_completion_length": 6,
+        "max_steps": 1,
+    }
+    options |= {"temperature": 0.7, "shuffle_dataset": False, "processing_class": processor}
+    tiny_run(trainer_class, folder, tmp_path, listener, rows, **options).train()
     model = LlavaForConditionalGeneration.from_pretrained(folder).double().eval()
 
     def log_p(row: int, image: Image.Image) -> torch.Tensor:

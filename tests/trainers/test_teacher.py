@@ -1,11 +1,6 @@
 """The teacher: what it becomes, what it says, what KL refers to, and that it survives a kill."""
 
-import json
-import os
-import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +8,8 @@ import pytest
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
+from support.processes import in_a_process, on_two_processes
+from support.runs import Kill, tiny_config, tiny_run
 from transformers import TrainerCallback
 
 from selfrl.data.pairs import expand_pairs
@@ -20,25 +17,22 @@ from selfrl.data.tiny import tiny_problems
 from selfrl.models import TINY_MODEL
 from selfrl.rewards import ContrastiveAgreementReward, MajorityVoteReward, SelfCertaintyReward
 from selfrl.signals import cosine_weight
-from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer, TeacherConfig
+from selfrl.trainers import GRPOTrainer, RLOOTrainer, TeacherConfig
 
 OPTIONS: dict[str, Any] = {
     "per_device_train_batch_size": 16,
-    "num_generations": 4,
     "max_completion_length": 40,
     "max_steps": 3,
-    "learning_rate": 1e-3,
     "lr_scheduler_type": "constant",
     "beta": 0.1,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "logging_steps": 1,
-    "save_strategy": "no",
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
 }
 FAST = TeacherConfig(teacher_weight_start=0.5, teacher_weight_end=0.1)
+
+
+def run_of(trainer_class: Any, out: Path, reward: Any, rows: Any = None, **options: Any) -> Any:
+    """The packaged model with many rows and a KL term."""
+    rows = tiny_problems("train", 64) if rows is None else rows
+    return tiny_run(trainer_class, TINY_MODEL, out, reward, rows, **{**OPTIONS, **options})
 
 
 class Trail(TrainerCallback):
@@ -52,16 +46,13 @@ class Trail(TrainerCallback):
 
 
 @pytest.mark.parametrize("lora", [False, True])
-@pytest.mark.parametrize(("trainer_class", "config_class"), [(GRPOTrainer, GRPOConfig), (RLOOTrainer, RLOOConfig)])
-def test_the_shadow_is_the_scheduled_average_of_the_policy(
-    trainer_class: Any, config_class: Any, lora: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("trainer_class", [GRPOTrainer, RLOOTrainer])
+def test_the_shadow_is_the_scheduled_average_of_the_policy(trainer_class: Any, lora: bool, tmp_path: Path) -> None:
     trail = Trail()
-    trainer = trainer_class(
-        str(TINY_MODEL),
+    trainer = run_of(
+        trainer_class,
+        tmp_path,
         MajorityVoteReward(voters="teacher"),
-        config_class(str(tmp_path), **OPTIONS),
-        tiny_problems("train", 64),
         peft_config=LoraConfig(r=4, target_modules="all-linear") if lora else None,
         callbacks=[trail],
         teacher=FAST,
@@ -81,11 +72,10 @@ def test_the_shadow_is_the_scheduled_average_of_the_policy(
 
 @pytest.mark.parametrize("lora", [False, True])
 def test_kl_refers_to_the_teacher(lora: bool, tmp_path: Path) -> None:
-    trainer = GRPOTrainer(
-        str(TINY_MODEL),
+    trainer = run_of(
+        GRPOTrainer,
+        tmp_path,
         SelfCertaintyReward(),
-        GRPOConfig(str(tmp_path), **OPTIONS),
-        tiny_problems("train", 64),
         peft_config=LoraConfig(r=4, target_modules="all-linear") if lora else None,
         teacher=FAST,
     )
@@ -111,13 +101,7 @@ class Hears(MajorityVoteReward):
 
 def test_the_teacher_speaks_with_its_own_weights(tmp_path: Path) -> None:
     reward = Hears(voters="teacher")
-    trainer = GRPOTrainer(
-        str(TINY_MODEL),
-        reward,
-        GRPOConfig(str(tmp_path), **OPTIONS),
-        tiny_problems("train", 64),
-        teacher=TeacherConfig(teacher_rollouts=2),
-    )
+    trainer = run_of(GRPOTrainer, tmp_path, reward, teacher=TeacherConfig(teacher_rollouts=2))
     with torch.no_grad():  # a teacher that can say but one token
         for name in trainer.shadow:
             trainer.shadow[name].zero_()
@@ -130,13 +114,9 @@ def test_the_teacher_speaks_with_its_own_weights(tmp_path: Path) -> None:
 
 
 def test_signals_are_the_policys_when_a_teacher_speaks_too(tmp_path: Path) -> None:
-    trainer = GRPOTrainer(
-        str(TINY_MODEL),
-        [MajorityVoteReward(voters="teacher"), SelfCertaintyReward()],
-        GRPOConfig(str(tmp_path), **OPTIONS, multi_objective_aggregation="normalize_then_sum"),
-        tiny_problems("train", 64),
-        teacher=FAST,
-    )
+    rewards = [MajorityVoteReward(voters="teacher"), SelfCertaintyReward()]
+    apart = {"multi_objective_aggregation": "normalize_then_sum"}
+    trainer = run_of(GRPOTrainer, tmp_path, rewards, teacher=FAST, **apart)
     with torch.no_grad():
         for name in trainer.shadow:
             trainer.shadow[name].zero_()  # uniform: its self-certainty is 0
@@ -154,7 +134,7 @@ def test_signals_are_the_policys_when_a_teacher_speaks_too(tmp_path: Path) -> No
     ids=["II", "III"],
 )
 def test_co_rewarding_two_and_three_train(reward: Any, rows: Any, tmp_path: Path) -> None:
-    trainer = GRPOTrainer(str(TINY_MODEL), reward, GRPOConfig(str(tmp_path), **OPTIONS), rows, teacher=FAST)
+    trainer = run_of(GRPOTrainer, tmp_path, reward, rows, teacher=FAST)
     trainer.train()
     logged = [row for row in trainer.state.log_history if "reward" in row]
     assert len(logged) == 3
@@ -164,12 +144,12 @@ def test_co_rewarding_two_and_three_train(reward: Any, rows: Any, tmp_path: Path
 
 
 def test_a_reward_that_listens_needs_a_teacher(tmp_path: Path) -> None:
-    args = GRPOConfig(str(tmp_path), **OPTIONS)
+    args = tiny_config(GRPOTrainer, tmp_path)
     with pytest.raises(ValueError, match=r"takes its label from a teacher: give the trainer teacher=TeacherConfig"):
         GRPOTrainer("no/model", MajorityVoteReward(voters="teacher"), args, tiny_problems("train", 8))
     with pytest.raises(ValueError, match=r"train with selfrl\.trainers"):
         MajorityVoteReward(voters="teacher")(["p"], ["4"])
-    synced = GRPOConfig(str(tmp_path), **OPTIONS, sync_ref_model=True)
+    synced = tiny_config(GRPOTrainer, tmp_path, beta=0.1, sync_ref_model=True)
     with pytest.raises(ValueError, match="leave sync_ref_model off"):
         GRPOTrainer("no/model", MajorityVoteReward(), synced, tiny_problems("train", 8), teacher=FAST)
 
@@ -180,48 +160,30 @@ def test_bad_settings_are_refused(bad: Any) -> None:
         TeacherConfig(**bad)
 
 
-SCRIPT = """
-import json, os, signal, sys
-from pathlib import Path
-from peft import LoraConfig
-from transformers import TrainerCallback
-from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import tiny_problems
-from selfrl.models import TINY_MODEL
-from selfrl.rewards import ContrastiveAgreementReward
-from selfrl.trainers import GRPOConfig, GRPOTrainer, TeacherConfig
-
-out, options, kill_at, lora, resume = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
-
-class Kill(TrainerCallback):
-    def on_step_begin(self, args, state, control, **kwargs):
-        if state.global_step == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-trainer = GRPOTrainer(
-    str(TINY_MODEL), ContrastiveAgreementReward(voters="teacher"), GRPOConfig(out, **options),
-    expand_pairs(tiny_problems("train", 64)), callbacks=[Kill()],
-    peft_config=LoraConfig(r=4, target_modules="all-linear") if lora == "lora" else None,
-    teacher=TeacherConfig(teacher_weight_start=0.5, teacher_weight_end=0.1),
-)
-trainer.train(resume_from_checkpoint=resume or None)
-"""
+def train(out: Path, lora: bool, kill_after: int = -1, resume: Path | None = None) -> None:
+    """Four steps of Co-rewarding III with a checkpoint every two."""
+    trainer = run_of(
+        GRPOTrainer,
+        out,
+        ContrastiveAgreementReward(voters="teacher"),
+        expand_pairs(tiny_problems("train", 64)),
+        max_steps=4,
+        save_strategy="steps",
+        save_steps=2,
+        callbacks=[Kill(kill_after)],
+        peft_config=LoraConfig(r=4, target_modules="all-linear") if lora else None,
+        teacher=FAST,
+    )
+    trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lora", ["lora", "full"])
-def test_a_killed_run_resumes_to_the_same_teacher_and_policy_bit_for_bit(lora: str, tmp_path: Path) -> None:
-    options = {**OPTIONS, "max_steps": 4, "save_strategy": "steps", "save_steps": 2}
-
-    def run(out: Path, kill_at: int = -1, resume: str = "") -> int:
-        command = [sys.executable, "-c", SCRIPT, str(out), json.dumps(options), str(kill_at), lora, resume]
-        return subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True).returncode
-
-    assert run(tmp_path / "whole") == 0
-    assert run(tmp_path / "killed", kill_at=3) == -signal.SIGKILL
-    shutil.rmtree(tmp_path / "killed" / "checkpoint-4", ignore_errors=True)
-    assert run(tmp_path / "killed", resume=str(tmp_path / "killed" / "checkpoint-2")) == 0
-    weights = "adapter_model.safetensors" if lora == "lora" else "model.safetensors"
+@pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
+def test_a_killed_run_resumes_to_the_same_teacher_and_policy_bit_for_bit(lora: bool, tmp_path: Path) -> None:
+    in_a_process(train, tmp_path / "whole", lora)
+    in_a_process(train, tmp_path / "killed", lora, 3, returncode=-signal.SIGKILL)
+    in_a_process(train, tmp_path / "killed", lora, -1, tmp_path / "killed" / "checkpoint-2")
+    weights = "adapter_model.safetensors" if lora else "model.safetensors"
     for file in (weights, "teacher.safetensors"):
         whole, resumed = (load_file(tmp_path / name / "checkpoint-4" / file) for name in ("whole", "killed"))
         assert whole.keys() == resumed.keys()
@@ -231,54 +193,33 @@ def test_a_killed_run_resumes_to_the_same_teacher_and_policy_bit_for_bit(lora: s
 
 
 def test_a_checkpoint_without_a_teacher_is_refused(tmp_path: Path) -> None:
-    options = {**OPTIONS, "max_steps": 1, "save_strategy": "steps", "save_steps": 1}
-    rows = tiny_problems("train", 64)
-    GRPOTrainer(str(TINY_MODEL), MajorityVoteReward(), GRPOConfig(str(tmp_path), **options), rows).train()
-    more = GRPOConfig(str(tmp_path), **{**options, "max_steps": 2})
-    trainer = GRPOTrainer(str(TINY_MODEL), MajorityVoteReward(), more, rows, teacher=FAST)
+    saved = {"save_strategy": "steps", "save_steps": 1}
+    run_of(GRPOTrainer, tmp_path, MajorityVoteReward(), max_steps=1, **saved).train()
+    trainer = run_of(GRPOTrainer, tmp_path, MajorityVoteReward(), max_steps=2, teacher=FAST, **saved)
     with pytest.raises(ValueError, match="comes from a run without a teacher"):
         trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
 
 
-TWO_PROCESSES = """
-import json, sys
-from pathlib import Path
-from selfrl.data.pairs import expand_pairs
-from selfrl.data.tiny import tiny_problems
-from selfrl.models import TINY_MODEL
-from selfrl.rewards import ContrastiveAgreementReward, SelfCertaintyReward
-from selfrl.trainers import GRPOConfig, GRPOTrainer, TeacherConfig
-
-trainer = GRPOTrainer(
-    str(TINY_MODEL),
-    [ContrastiveAgreementReward(voters="teacher"), SelfCertaintyReward()],
-    GRPOConfig(sys.argv[1], **json.loads(sys.argv[2])),
-    expand_pairs(tiny_problems("train", 16)),
-    teacher=TeacherConfig(teacher_weight_start=0.5, teacher_weight_end=0.1),
-)
-trainer.train()
-sums = [float(tensor.double().sum()) for tensor in trainer.shadow.values()]
-# a file each: on a shared standard output their lines can run into one another
-Path(sys.argv[1], f"shadow_{trainer.accelerator.process_index}").write_text(repr(sums))
-"""
+def shadow_sums(out: Path) -> list[float]:
+    """Of every tensor of this process's teacher, after a training."""
+    trainer = run_of(
+        GRPOTrainer,
+        out,
+        [ContrastiveAgreementReward(voters="teacher"), SelfCertaintyReward()],
+        expand_pairs(tiny_problems("train", 16)),
+        # groups of 3, three rows a process: view 0 on one, view 1 on the other
+        per_device_train_batch_size=3,
+        num_generations=3,
+        ddp_backend="gloo",
+        multi_objective_aggregation="normalize_then_sum",
+        teacher=FAST,
+    )
+    trainer.train()
+    return [float(tensor.double().sum()) for tensor in trainer.shadow.values()]
 
 
 @pytest.mark.slow
 def test_teachers_of_two_processes_stay_the_same(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(TWO_PROCESSES)
-    # groups of 3, three rows a process: view 0 on one, view 1 on the other
-    options = {**OPTIONS, "per_device_train_batch_size": 3, "num_generations": 3, "ddp_backend": "gloo"}
-    options["multi_objective_aggregation"] = "normalize_then_sum"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    done = subprocess.run(
-        [*launch, str(tmp_path), json.dumps(options)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    shadows = [path.read_text() for path in tmp_path.glob("shadow_*")]
-    assert len(shadows) == 2
-    assert shadows[0] == shadows[1]
+    one, two = on_two_processes(shadow_sums, tmp_path)
+    assert one
+    assert one == two

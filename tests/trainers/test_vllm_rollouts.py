@@ -1,18 +1,14 @@
 """Real vLLM rollouts inside the trainer, in a process of their own: vLLM takes the process over."""
 
 import importlib.util
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+import vllm_nft
+import vllm_training
+from support.processes import in_a_process
 
 from selfrl.models import TINY_MODEL
-
-HERE = Path(__file__).parent
-
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,19 +17,8 @@ pytestmark = [
 ]
 
 
-def run(script: str, out: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, str(HERE / script), str(TINY_MODEL), str(out)],
-        capture_output=True,
-        text=True,
-        timeout=580,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def test_vllm_rolls_out_with_the_weights_that_were_just_trained(tmp_path: Path) -> None:
-    result = run("vllm_training.py", tmp_path)
+    result = in_a_process(vllm_training.train, TINY_MODEL, tmp_path, timeout=580)
     assert result["before_sync"] > 0.05  # else stale weights would agree as well
     assert result["after_sync"] < 1e-4
     # both views of a pair met in every vLLM generation batch
@@ -46,7 +31,7 @@ def test_vllm_rolls_out_with_the_weights_that_were_just_trained(tmp_path: Path) 
 
 
 def test_nft_corrects_for_vllms_probabilities_and_replaces_prompts(tmp_path: Path) -> None:
-    result = run("vllm_nft.py", tmp_path)
+    result = in_a_process(vllm_nft.train, TINY_MODEL, tmp_path, timeout=580)
     assert result["rates"] == [[0.5] * 16] * 2
     assert len(result["draws"]) > 2  # prompts were replaced
     assert result["ratio"] == pytest.approx([1, 1], abs=1e-3)

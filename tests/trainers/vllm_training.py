@@ -1,19 +1,18 @@
 """Train three paired steps with vLLM rollouts, then compare vLLM's log-probabilities with the trainer's.
 
 A teacher speaks through the same vLLM with weights of its own, all zero: it says noise while the policy says answers.
-Run by test_vllm_rollouts.py as: vllm_training.py MODEL OUT; prints JSON on its last line.
+Run by test_vllm_rollouts.py.
 """
 
-import json
-import os
-import sys
+from pathlib import Path
 from typing import Any
 
 import torch
+from support.runs import tiny_run
 
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tiny import tiny_problems
-from selfrl.trainers import GRPOConfig, GRPOTrainer, TeacherConfig
+from selfrl.trainers import GRPOTrainer, TeacherConfig
 
 
 def difference(trainer: Any, prompts: list[list[int]]) -> float:
@@ -57,32 +56,25 @@ class Listener:
         return [len(set(c)) / 10 for c in completions]
 
 
-def main() -> None:
-    model, out = sys.argv[1:]
+def train(model: Path, out: Path) -> dict[str, Any]:
     listener = Listener()
-
-    args = GRPOConfig(
-        output_dir=out,
+    pairs = expand_pairs(tiny_problems("train", 12))
+    trainer = tiny_run(
+        GRPOTrainer,
+        model,
+        out,
+        listener,
+        pairs,
         use_vllm=True,
         vllm_mode="colocate",
         vllm_enable_sleep_mode=False,
         vllm_max_model_length=128,
-        use_cpu=True,
-        bf16=False,
-        per_device_train_batch_size=8,
-        num_generations=4,
         max_completion_length=30,
         max_steps=3,
         learning_rate=0.02,
         lr_scheduler_type="constant",
-        report_to="none",
-        logging_steps=1,
-        save_strategy="no",
-        gradient_checkpointing=False,
+        teacher=TeacherConfig(teacher_weight_start=0, teacher_weight_end=0),
     )
-    pairs = expand_pairs(tiny_problems("train", 12))
-    teacher = TeacherConfig(teacher_weight_start=0, teacher_weight_end=0)
-    trainer = GRPOTrainer(model, listener, args, pairs, teacher=teacher)
     for tensor in trainer.shadow.values():
         tensor.zero_()
     sampled: list[list[list[float]]] = []  # vLLM's log-probabilities, in the listener's order
@@ -99,7 +91,7 @@ def main() -> None:
     before_sync = difference(trainer, prompts)
     trainer.vllm_generation.sync_weights()
     logged = [row["sampling/sampling_logp_difference/max"] for row in trainer.state.log_history if "reward" in row]
-    result = {
+    return {
         "before_sync": before_sync,
         "after_sync": difference(trainer, prompts),
         "views": listener.views,
@@ -112,9 +104,3 @@ def main() -> None:
         ),
         "sampling_difference": logged,
     }
-    print(json.dumps(result), flush=True)
-    os._exit(0)  # vLLM's atexit handlers can hang a finished process
-
-
-if __name__ == "__main__":
-    main()
