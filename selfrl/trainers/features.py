@@ -83,7 +83,6 @@ class Features(
         self._attach(setup)
 
     def _check(self, setup: Setup) -> None:
-        super()._check(setup)
         if not setup.reward_funcs and not setup.given("environment_factory"):
             raise ValueError(
                 "No reward source provided. Pass `reward_funcs`, or, with GRPO, an `environment_factory` whose "
@@ -94,5 +93,6 @@ class Features(
         for role, dataset in {"train_dataset": setup.train_dataset, **sets}.items():
             if dataset is not None:
                 check_dataset(dataset, setup.reward_funcs, role, needs_prompt=not owned)
+        super()._check(setup)
         if setup.args.use_vllm and setup.args.vllm_mode == "colocate" and not torch.cuda.is_available():
             prepare_vllm_on_cpu()

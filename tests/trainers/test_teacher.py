@@ -196,7 +196,7 @@ def test_a_checkpoint_without_a_teacher_is_refused(tmp_path: Path) -> None:
     saved = {"save_strategy": "steps", "save_steps": 1}
     run_of(GRPOTrainer, tmp_path, MajorityVoteReward(), max_steps=1, **saved).train()
     trainer = run_of(GRPOTrainer, tmp_path, MajorityVoteReward(), max_steps=2, teacher=FAST, **saved)
-    with pytest.raises(ValueError, match="comes from a run without a teacher"):
+    with pytest.raises(ValueError, match="holds no teacher: it comes from a run without one"):
         trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
 
 
