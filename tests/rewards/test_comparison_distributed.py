@@ -1,15 +1,10 @@
 """The pairwise reward on two processes: the rewards of one, half the calls each, and errors that reach both."""
 
-import json
-import os
 import random
-import socket
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import on_two_processes
 
 from selfrl.generation import Generation, Sampling
 from selfrl.rewards import PairwiseSelfReward
@@ -44,10 +39,11 @@ def reward_of(judge: Any, rounds: int | None = None) -> PairwiseSelfReward:
     return PairwiseSelfReward(judge, swiss_rounds=rounds, template="{{ prompt }}|{{ first }}|{{ second }}")
 
 
-def run_rank(rank: int, borders: list[int], out: str) -> None:
+def judge_together(borders: list[int]) -> dict[str, Any]:
     import torch.distributed
 
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    torch.distributed.init_process_group("gloo")
+    rank = torch.distributed.get_rank()
 
     class LocalError(Exception):
         """One that no other process can be told of as it is."""
@@ -72,34 +68,13 @@ def run_rank(rank: int, borders: list[int], out: str) -> None:
                 found["errors"].append([type(told).__name__, str(told)])
     # nobody is out of step afterwards
     found["rewards"].append(reward_of(Moody())(**mine(7)))
-    Path(out, f"{rank}.json").write_text(json.dumps(found))
+    return found
 
 
 @pytest.mark.slow
-def test_two_processes_agree_with_one_and_share_its_calls(tmp_path: Path) -> None:
+def test_two_processes_agree_with_one_and_share_its_calls() -> None:
     borders = [ROWS // 2, 1, ROWS]  # the last leaves the second process without rows
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    base = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import {Path(__file__).stem} as t; "
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code + f"t.run_rank({rank}, {borders}, {str(tmp_path)!r})"],
-            env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        outputs = [process.communicate(timeout=200) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [p.returncode for p in processes] == [0, 0], outputs
-    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    first, second = on_two_processes(judge_together, borders)
 
     whole, calls, metrics = [], [], []
     for rounds in ROUNDS:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import trl
+from support.runs import tiny_run
 
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tiny import tiny_problems
@@ -20,28 +21,11 @@ from selfrl.rewards import (
     SemanticEntropyReward,
 )
 
-OPTIONS: dict[str, Any] = {
-    "per_device_train_batch_size": 16,
-    "num_generations": 4,
-    "max_completion_length": 40,
-    "max_steps": 2,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "logging_steps": 1,
-    "save_strategy": "no",
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
-    "shuffle_dataset": False,
-    "log_completions": True,
-    "num_completions_to_print": 0,
-}
+OPTIONS: dict[str, Any] = {"per_device_train_batch_size": 16, "max_completion_length": 40}
 
 
-@pytest.mark.parametrize(
-    ("config_class", "trainer_class"), [(trl.GRPOConfig, trl.GRPOTrainer), (trl.RLOOConfig, trl.RLOOTrainer)]
-)
-def test_all_rewards_train_together(config_class: Any, trainer_class: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trainer_class", [trl.GRPOTrainer, trl.RLOOTrainer])
+def test_all_rewards_train_together(trainer_class: Any, tmp_path: Path) -> None:
     rewards = [
         MajorityVoteReward(),
         ContrastiveAgreementReward(),
@@ -50,12 +34,8 @@ def test_all_rewards_train_together(config_class: Any, trainer_class: Any, tmp_p
         FormatReward(),
         RandomReward(),
     ]
-    trainer = trainer_class(
-        str(TINY_MODEL),
-        rewards,
-        config_class(str(tmp_path), **OPTIONS),
-        expand_pairs(tiny_problems("train", 8)),
-    )
+    options = {**OPTIONS, "shuffle_dataset": False, "log_completions": True, "num_completions_to_print": 0}
+    trainer = tiny_run(trainer_class, TINY_MODEL, tmp_path, rewards, expand_pairs(tiny_problems("train", 8)), **options)
     trainer.train()
     rows = [row for row in trainer.state.log_history if "reward" in row]
     assert len(rows) == 2
@@ -64,7 +44,7 @@ def test_all_rewards_train_together(config_class: Any, trainer_class: Any, tmp_p
         assert all(0 <= mean <= 1 for mean in means if mean is not None and not math.isnan(mean))
     assert 0 < rows[0]["MajorityVoteReward/majority_ratio"] <= 1
     assert 0 <= rows[0]["ContrastiveAgreementReward/cross_view_agreement"] <= 1
-    if config_class is trl.RLOOConfig:
+    if trainer_class is trl.RLOOTrainer:
         return  # it writes no table
     table = pd.read_parquet(tmp_path / "completions" / "completions_00002.parquet")
     assert {"MajorityVoteReward/answer", "ContrastiveAgreementReward/answer"} <= set(table.columns)
@@ -72,11 +52,7 @@ def test_all_rewards_train_together(config_class: Any, trainer_class: Any, tmp_p
 
 
 def test_shuffled_views_end_in_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
-    trainer = trl.GRPOTrainer(
-        str(TINY_MODEL),
-        ContrastiveAgreementReward(),
-        trl.GRPOConfig(str(tmp_path), **{**OPTIONS, "shuffle_dataset": True, "log_completions": False}),
-        expand_pairs(tiny_problems("train", 64)),
-    )
+    rows = expand_pairs(tiny_problems("train", 64))
+    trainer = tiny_run(trl.GRPOTrainer, TINY_MODEL, tmp_path, ContrastiveAgreementReward(), rows, **OPTIONS)
     with pytest.raises(ValueError, match=r"only one view in this batch: train with selfrl\.trainers\.GRPOTrainer"):
         trainer.train()
