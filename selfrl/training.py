@@ -116,6 +116,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     missing = source.suffix in FILE_FORMATS and not source.is_file()
     updates = config.steps_per_generation * config.num_iterations / config.gradient_accumulation_steps
     backend = f"vLLM {config.vllm_mode}" if config.use_vllm else "transformers"
+    loss, divisor = getattr(config, "loss_type", "rloo"), getattr(config, "loss_normalizer", None)
     rows = {
         "model": plan.model.model_name_or_path,
         "data": f"{recipe.dataset} ({recipe.dataset_split})" + (" — not there yet" if missing else ""),
@@ -130,9 +131,9 @@ def print_plan(plan: Plan, console: Console) -> None:
         "micro-batch": f"{config.per_device_train_batch_size} x {config.world_size} process(es) x "
         f"{config.gradient_accumulation_steps} accumulation steps",
         "updates a batch": f"{updates:g}",
-        "learning rate": f"{config.learning_rate} {config.lr_scheduler_type}, warm-up {config.warmup_steps}",
+        "learning rate": f"{config.learning_rate} {config.lr_scheduler_type.value}, warm-up {config.warmup_steps}",
         "KL coefficient": config.beta,
-        "loss": getattr(config, "loss_type", "rloo"),
+        "loss": loss if divisor is None else f"sum over tokens / {divisor:g}",
         "lengths": f"prompt {recipe.max_prompt_tokens}, completion {config.max_completion_length}",
         "temperature": config.temperature,
         "length of run": f"{config.max_steps} steps" if config.max_steps > 0 else f"{config.num_train_epochs} epochs",

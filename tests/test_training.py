@@ -110,11 +110,16 @@ def test_a_long_prompt_goes_with_its_other_view() -> None:
         drop_long_prompts(expand_pairs(rows), build_tokenizer(), limit=2)
 
 
-def test_a_model_without_a_chat_template_reads_a_system_prompt_as_in_evaluation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [None, "Answer shortly."])
+def test_a_model_without_a_chat_template_reads_a_system_prompt_as_in_evaluation(
+    later: str | None, tmp_path: Path
+) -> None:
+    """`later` takes the place of the recipe's, as in alternation."""
     system = "Add and subtract."
     flags = [*SMALL, "--save_strategy=no", "--max_steps=2", f"--output_dir={tmp_path}", f"--system_prompt={system}"]
     trainer = build_trainer(parse_recipe([RECIPE, *flags]))
     assert trainer.processing_class.chat_template is None
+    trainer.system_prompt = later
     seen, inner = set(), trainer._generate_and_score_completions
 
     def spied(inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -127,7 +132,7 @@ def test_a_model_without_a_chat_template_reads_a_system_prompt_as_in_evaluation(
     trainer.train()
     problems = tiny_problems("train", 32)
     evaluated = {
-        tuple(prompt_ids(trainer.processing_class, conversation(system, question)))
+        tuple(prompt_ids(trainer.processing_class, conversation(later or system, question)))
         for question in [*problems["prompt"], *problems["paraphrase"]]
     }
     assert len(seen) == 2 * 2 * 2  # steps x pairs x views
