@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from selfrl.conversation import conversation
 from selfrl.generation import Message, Prompt, seed_of
 from selfrl.preferences.verdicts import balanced_votes
+from selfrl.prompting.comparing import Shown, in_common, outcome_of
 from selfrl.prompting.finals import best_of, contenders
 from selfrl.prompting.prompt_task import Example, PromptTask, load_task
 from selfrl.prompting.requests import Templates, read_proposal
+from selfrl.prompting.resuming import begin, no_reply
 from selfrl.prompting.roles import Role, RoleName, Usage
-from selfrl.prompting.run_record import (
-    FILE,
-    Answer,
-    Ballot,
-    Comparison,
-    HeldOut,
-    Outcome,
-    Round,
-    Run,
-    read_run,
-    summed,
-    write_run,
-)
+from selfrl.prompting.run_record import Answer, Ballot, Comparison, HeldOut, Outcome, Round, Run, summed, write_run
 
-Answers = Sequence[Answer | None]
 VOTES_PER_ORDER = 2  # of the 4 that a round takes
 
 
@@ -265,81 +252,3 @@ class PromptOptimizer:
 
     def _seed(self, *what: object) -> int:
         return seed_of(self.settings.seed, *what)
-
-
-class Shown(NamedTuple):
-    """Two sets of outputs on the same questions, as an evaluator sees them."""
-
-    examples: Sequence[Example]
-    one: Sequence[str]
-    two: Sequence[str]
-
-    @classmethod
-    def of(cls, examples: Sequence[Example], one: Answers | None, two: Answers | None) -> Shown:
-        """The outputs on those of the examples that both answered."""
-        found = in_common(one, two)
-        return cls([examples[i] for i in found], [a for a, _ in found.values()], [b for _, b in found.values()])
-
-
-def begin(out: Path, begun: dict[str, Any], samples: list[int]) -> Run:
-    """The run in `out`, or a new one.
-
-    Raises:
-        ValueError: if the one there began with anything else; only `rounds` may have grown.
-    """
-    begun = json.loads(json.dumps(begun))
-    if not (out / FILE).exists():
-        return Run(begun, samples)
-    state = read_run(out)
-    old, new = flat(state.begun), flat(begun)
-    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    if changed == ["settings.rounds"] and new["settings.rounds"] > old["settings.rounds"]:
-        # what was decided at the end is decided anew after the further rounds, but its calls were made
-        spent = [state.finals_usage, *([state.heldout.usage] if state.heldout else [])]
-        return Run(begun, state.samples, state.rounds, finals_usage=summed(spent))
-    if changed:
-        raise ValueError(
-            f"{out / FILE} is of a run that began with another {', '.join(changed)}: use the same, or another --out."
-        )
-    return state
-
-
-def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, under dotted names.
-
-    >>> flat({"settings": {"rounds": 3}, "task": "t"})
-    {'settings.rounds': 3, 'task': 't'}
-    """
-    found: dict[str, Any] = {}
-    for name, part in value.items():
-        found |= flat(part, f"{prefix}{name}.") if isinstance(part, Mapping) else {f"{prefix}{name}": part}
-    return found
-
-
-def in_common(one: Answers | None, two: Answers | None) -> dict[int, tuple[str, str]]:
-    """Both texts of the questions that were answered twice, by their places."""
-    pairs = zip(one or [], two or [], strict=True)
-    return {i: (a.text, b.text) for i, (a, b) in enumerate(pairs) if a is not None and b is not None}
-
-
-def outcome_of(comparison: Comparison) -> Outcome:
-    """What the votes on the best (one) and a new prompt (two) make of the new one.
-
-    >>> votes = [Ballot(vote, False, "") for vote in ("two", "two", "tie", None)]
-    >>> outcome_of(Comparison(1, 2, votes))  # 2 of 4 are no majority
-    'tied'
-    """
-    tally = comparison.tally
-    if tally.one + tally.two + tally.ties == 0:
-        return "no verdict"
-    outcomes: dict[str | None, Outcome] = {"two": "won", "one": "lost", None: "tied"}
-    return outcomes[tally.winner]
-
-
-def no_reply(role: RoleName, what: object) -> ValueError:
-    """An error for a role that could not be reached; what was done before it is kept."""
-    where = what if isinstance(what, str) else f"round {what}"
-    return ValueError(
-        f"The {role} gave no reply ({where}): is its endpoint down, or the request too long? The same command goes on "
-        "from here."
-    )
