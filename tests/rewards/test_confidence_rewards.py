@@ -10,6 +10,7 @@ import torch
 import trl
 from hypothesis import given
 from hypothesis import strategies as st
+from support.runs import tiny_run
 
 from selfrl.answers import extract
 from selfrl.data.tiny import tiny_problems
@@ -22,7 +23,7 @@ from selfrl.rewards import (
     SelfCertaintyReward,
 )
 from selfrl.rewards.spans import overlapping, token_span
-from selfrl.trainers import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+from selfrl.trainers import GRPOTrainer, RLOOTrainer
 
 TEXTS = ["3", " +", " 4", " \\boxed", "{", "1", "2", "}", ""]
 TEXT = "".join(TEXTS)
@@ -108,41 +109,29 @@ def test_rewards_are_picklable() -> None:
         assert pickle.loads(pickle.dumps(reward)).__dict__ == reward.__dict__
 
 
-OPTIONS: dict[str, Any] = {
-    "per_device_train_batch_size": 16,
-    "num_generations": 4,
-    "max_completion_length": 40,
-    "max_steps": 2,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "logging_steps": 1,
-    "save_strategy": "no",
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
-}
+OPTIONS: dict[str, Any] = {"per_device_train_batch_size": 16, "max_completion_length": 40}
 
 
-@pytest.mark.parametrize(
-    ("trainer_class", "config_class"), [(trl.GRPOTrainer, trl.GRPOConfig), (trl.RLOOTrainer, trl.RLOOConfig)]
-)
-def test_plain_trl_is_told_which_trainer_to_use(trainer_class: Any, config_class: Any, tmp_path: Path) -> None:
-    trainer = trainer_class(
-        str(TINY_MODEL), SelfCertaintyReward(), config_class(str(tmp_path), **OPTIONS), tiny_problems("train", 8)
-    )
+def run_of(trainer_class: Any, out: Path, reward: Any, **options: Any) -> Any:
+    return tiny_run(trainer_class, TINY_MODEL, out, reward, tiny_problems("train", 8), **OPTIONS, **options)
+
+
+@pytest.mark.parametrize("trainer_class", [trl.GRPOTrainer, trl.RLOOTrainer])
+def test_plain_trl_is_told_which_trainer_to_use(trainer_class: Any, tmp_path: Path) -> None:
+    trainer = run_of(trainer_class, tmp_path, SelfCertaintyReward())
     with pytest.raises(ValueError, match=r"needs self_certainty.*train with selfrl\.trainers\.GRPOTrainer"):
         trainer.train()
 
 
-@pytest.mark.parametrize(("trainer_class", "config_class"), [(GRPOTrainer, GRPOConfig), (RLOOTrainer, RLOOConfig)])
-def test_all_confidence_rewards_train_together(trainer_class: Any, config_class: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trainer_class", [GRPOTrainer, RLOOTrainer])
+def test_all_confidence_rewards_train_together(trainer_class: Any, tmp_path: Path) -> None:
     rewards = [
         SelfCertaintyReward(),
         EntropyReward("last_chunk", no_answer=-7.0),
         LogProbabilityReward("sum", "rationale"),
         AnswerProbabilityReward(),
     ]
-    trainer = trainer_class(str(TINY_MODEL), rewards, config_class(str(tmp_path), **OPTIONS), tiny_problems("train", 8))
+    trainer = run_of(trainer_class, tmp_path, rewards)
     trainer.train()
     row = next(row for row in trainer.state.log_history if "reward" in row)
     assert row["rewards/SelfCertaintyReward/mean"] > 1
@@ -167,10 +156,8 @@ class KeptCertainty(SelfCertaintyReward):
 
 def test_a_vote_and_a_certainty_blend_normalised_before_they_are_summed(tmp_path: Path) -> None:
     vote, certainty = KeptVote(), KeptCertainty()
-    options = {**OPTIONS, "max_steps": 1, "multi_objective_aggregation": "normalize_then_sum", "beta": 0.0}
-    trainer = GRPOTrainer(
-        str(TINY_MODEL), [vote, certainty], GRPOConfig(str(tmp_path), **options), tiny_problems("train", 8)
-    )
+    options = {"max_steps": 1, "multi_objective_aggregation": "normalize_then_sum", "beta": 0.0}
+    trainer = run_of(GRPOTrainer, tmp_path, [vote, certainty], **options)
     trainer.train()
 
     def normalised(rewards: list[Any]) -> torch.Tensor:
@@ -184,9 +171,4 @@ def test_a_vote_and_a_certainty_blend_normalised_before_they_are_summed(tmp_path
 
 def test_an_unbounded_reward_beside_another_is_warned_of(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="set multi_objective_aggregation to normalize_then_sum"):
-        GRPOTrainer(
-            str(TINY_MODEL),
-            [MajorityVoteReward(), SelfCertaintyReward()],
-            GRPOConfig(str(tmp_path), **OPTIONS),
-            tiny_problems("train", 8),
-        )
+        run_of(GRPOTrainer, tmp_path, [MajorityVoteReward(), SelfCertaintyReward()])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
+from support.runs import OPTIONS as TINY
 from transformers import set_seed
 
 from selfrl.checkpoint import latest_checkpoint
@@ -27,19 +28,14 @@ from selfrl.trainers import (
 )
 
 OPTIONS: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "num_generations": 4,
+    **TINY,
     "steps_per_generation": 4,  # updates a batch of 8 prompts
     "num_train_epochs": 3,
+    "max_steps": -1,
     "max_completion_length": 6,
-    "learning_rate": 1e-3,
+    "save_strategy": "steps",
     "save_steps": 1,
     "logging_steps": 5,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
 }
 STEPS = 24  # 16 prompts: 2 batches and 8 updates an epoch
 
