@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 from selfrl.eval.calibration import SIGNALS
-from selfrl.eval.evaluation import DATA_SEED, Job, Settings, check_system_prompt, job, plan, resolve_style
 from selfrl.eval.harness import PREFIX, check_harness
+from selfrl.eval.jobs import Job, check_system_prompt, job, plan, resolve_style
 from selfrl.eval.running import Evaluation
+from selfrl.eval.settings import DATA_SEED, Settings
 from selfrl.eval.task import Source, load_tasks, task_names
 from selfrl.generation.load import BACKENDS
+from selfrl.installation import mend
 from selfrl.suggest import refuse_unknown
 
 CONTROL = "control"
+CONTROLS = 100
 EPILOG = (
     f"Tasks: {', '.join(task_names())}; FAMILY:MEMBER for one of a family; a task file; "
     "lm_eval:NAME for one of lm-evaluation-harness."
@@ -38,7 +42,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, help="length limit of a completion; by default the task's")
     parser.add_argument("--seed", type=int, default=0, help="of the sampling")
     parser.add_argument("--data-seed", type=int, default=DATA_SEED, help="of shuffled options, procedural problems")
-    parser.add_argument("--control", type=int, default=100, help="word problems with fresh numbers beside; 0 for none")
+    parser.add_argument("--control", type=int, help=f"word problems with fresh numbers beside ({CONTROLS}); 0 for none")
     parser.add_argument("--contamination", action="store_true", help="probe whether questions are known by heart")
     parser.add_argument("--signals", default="", help=f"calibration of {', '.join(SIGNALS)}, separated by commas")
     parser.add_argument("--lm-eval-tasks", type=Path, help="folder with further task files of lm-evaluation-harness")
@@ -78,7 +82,7 @@ def evaluation_of(args: argparse.Namespace, settings: Settings, out: Path) -> Ev
         out: folder of everything written.
 
     Raises:
-        ValueError: for flags that do not fit together, and as [`selfrl.eval.evaluation.plan`].
+        ValueError: for flags that do not fit together, and as [`selfrl.eval.jobs.plan`].
         OSError: for a model that is not there.
         ImportError: for what is not installed.
     """
@@ -90,8 +94,11 @@ def evaluation_of(args: argparse.Namespace, settings: Settings, out: Path) -> Ev
     if harness:
         check_harness(harness, settings, args.lm_eval_tasks)
     jobs = plan(args.model, own, settings) if own or not harness else []
-    if jobs and args.control:
-        jobs.append(control_job(args.control, jobs[0], settings))
+    remarks = []
+    if jobs and args.control is None and importlib.util.find_spec("reasoning_gym") is None:
+        remarks.append(f"No control with fresh numbers: it needs reasoning-gym, {mend('eval')}.")
+    elif jobs and args.control != 0:
+        jobs.append(control_job(CONTROLS if args.control is None else args.control, jobs[0], settings))
     if jobs:
         style = jobs[0].style
     else:
@@ -107,6 +114,7 @@ def evaluation_of(args: argparse.Namespace, settings: Settings, out: Path) -> Ev
         harness_folder=args.lm_eval_tasks,
         contamination=args.contamination,
         signals=signals,
+        remarks=remarks,
     )
 
 
@@ -125,7 +133,7 @@ def control_job(size: int, like: Job, settings: Settings) -> Job:
 def _check(args: argparse.Namespace, signals: Sequence[str], own: Sequence[str]) -> None:
     for name in signals:
         refuse_unknown("signal", name, SIGNALS)
-    if args.control < 0:
+    if args.control is not None and args.control < 0:
         raise ValueError(f"--control is {args.control}: it must be 0 (none) or more.")
     if args.backend == "endpoint" and args.contamination:
         raise ValueError("An endpoint answers, it does not go on with a text: leave --contamination out.")

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from selfrl.eval.evaluation import Settings
+from selfrl.eval.settings import Settings
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
+from selfrl.installation import mend
 from selfrl.models import model_path
 
 PREFIX = "lm_eval:"
@@ -122,5 +123,5 @@ def _manager(folder: Path | None) -> Any:
     try:
         from lm_eval.tasks import TaskManager
     except ImportError as error:
-        raise ImportError("lm_eval tasks need lm-evaluation-harness: pip install 'selfrl[eval]'.") from error
+        raise ImportError(f"lm_eval tasks need lm-evaluation-harness: {mend('eval')}.") from error
     return TaskManager(include_path=str(folder) if folder else None)

@@ -15,10 +15,7 @@ Sides = tuple[str, str]
 
 def print_comparison(found: Sequence[TaskComparison], sides: Sides, console: Console) -> None:
     """Print the table and the questions that differ most; `sides` names the two evaluations."""
-    table = wrapping_table(_head(sides))
-    for task in found:
-        table.add_row(*comparison_row(task))
-    console.print(table)
+    console.print(wrapping_table(_head(sides), [comparison_row(task) for task in found]))
     for task in found:
         for flip in task.flips[:SHOWN_FLIPS]:
             text = " ".join(flip.text.split())

@@ -18,6 +18,7 @@ from selfrl.data.loading import load_rows
 from selfrl.eval.grading import gradable
 from selfrl.eval.task import Choices, Layout, Source, Style, Task
 from selfrl.generation import Prompt
+from selfrl.installation import mend
 
 LETTERS = "ABCDEFGHIJ"
 _TEMPLATES = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
@@ -140,9 +141,7 @@ def _procedural(family: str, size: int, seed: int) -> list[Row]:
     try:
         import reasoning_gym
     except ImportError as error:
-        raise ImportError(
-            "Procedural problems need reasoning-gym: pip install 'selfrl[eval]' (or --control 0)."
-        ) from error
+        raise ImportError(f"Procedural problems need reasoning-gym: {mend('eval')}.") from error
     try:
         return [dict(row) for row in reasoning_gym.create_dataset(family, size=size, seed=seed)]
     except ValueError as error:

@@ -51,7 +51,7 @@ def harness_row(row: dict[str, Any]) -> list[str]:
 
 def remarks(results: dict[str, Any]) -> list[str]:
     """What a reader must know beside the table."""
-    found = list(results.get("without_completions", {}).values())
+    found = [*results.get("remarks", []), *results.get("without_completions", {}).values()]
     for name, entry in results["tasks"].items():
         scores = entry["scores"]
         if scores["failed"]:
@@ -78,12 +78,9 @@ def remarks(results: dict[str, Any]) -> list[str]:
 def print_report(results: dict[str, Any], console: Console) -> None:
     """Print the tables."""
     for title, head, rows in tables(results):
-        table = wrapping_table(head, title)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+        console.print(wrapping_table(head, rows, title))
     for remark in remarks(results):
-        console.print(remark)
+        console.print(remark, soft_wrap=True)
 
 
 def write_report(out: Path, results: dict[str, Any]) -> None:

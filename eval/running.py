@@ -14,11 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from selfrl.eval.calibration import calibration_rows, model_signals, vote_shares
 from selfrl.eval.contamination import contamination
-from selfrl.eval.evaluation import Job, Model, NoCompletionsError, Settings, TaskResult, environment, run_job
+from selfrl.eval.evaluation import Model, NoCompletionsError, TaskResult, environment, run_job
 from selfrl.eval.harness import run_harness
+from selfrl.eval.jobs import Job
 from selfrl.eval.report import print_report, write_report
 from selfrl.eval.results import result_entry, sample_rows, write_results, write_samples
 from selfrl.eval.samples_page import write_page
+from selfrl.eval.settings import Settings
 from selfrl.eval.task import Style
 from selfrl.generation.hf import TransformersGenerator
 from selfrl.models import model_path
@@ -39,6 +41,7 @@ class Evaluation:
         harness_folder: its further task files.
         contamination: whether to probe it.
         signals: those whose calibration is measured.
+        remarks: what a reader must know of it.
     """
 
     model: str
@@ -50,6 +53,7 @@ class Evaluation:
     harness_folder: Path | None = None
     contamination: bool = False
     signals: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def generate(evaluation: Evaluation, model: Model, console: Console) -> Run:
         console: told the progress.
     """
     started = time.perf_counter()
-    run = Run(evaluation, {**environment(model), "tasks": {}, "without_completions": {}}, [])
+    remarks = list(evaluation.remarks)
+    run = Run(evaluation, {**environment(model), "remarks": remarks, "tasks": {}, "without_completions": {}}, [])
     _run_jobs(run, model, console)
     _save(run)
     if evaluation.contamination:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
@@ -14,7 +14,7 @@ USAGE = """usage: selfrl COMMAND …
   train RECIPE.yaml [--key value …]  run a recipe (also: accelerate launch -m selfrl.cli …); --dry_run plans
   eval MODEL --tasks gsm8k,…         benchmarks: accuracies, intervals, samples; `eval compare A B` tests two runs,
                                      `eval prompts MODEL RUN` two prompts
-  compare RECIPE.yaml [--jobs N]     several rewards from one start, over seeds: one table and one plot
+  compare RECIPE.yaml [--jobs auto]  several rewards from one start, over seeds: one table and one plot
   optimize TASK.yaml --model NAME    a better prompt without labels, by the model's own preferences
   paraphrase DATASET [--flag …]      write paraphrase pairs for contrastive rewards
   doctor                             versions, devices, and what is missing for which feature
@@ -39,9 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "quickstart":
         from selfrl.quickstart import main as quickstart
 
-        return quickstart(rest)
+        return _refusing("quickstart", quickstart, rest)
     if command == "compare":
-        return _compare(rest)
+        from selfrl.compare.command import main as compare
+
+        return _refusing("compare", compare, rest)
     if command == "optimize":
         from selfrl.prompting.command import main as optimize
 
@@ -58,13 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _compare(argv: list[str]) -> int:
-    from selfrl.compare.arms import main as compare
-
+def _refusing(name: str, command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Bad input ends with one sentence."""
     try:
-        return compare(argv)
-    except ValueError as error:
-        print(f"selfrl compare: {error}", file=sys.stderr)
+        return command(argv)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"selfrl {name}: {error}", file=sys.stderr)
         return 2
 
 

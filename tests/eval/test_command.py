@@ -10,8 +10,8 @@ import yaml
 
 from selfrl.cli import main
 from selfrl.eval import compare, evaluate
-from selfrl.eval.evaluation import DATA_SEED
 from selfrl.eval.samples_page import write_page
+from selfrl.eval.settings import DATA_SEED
 from selfrl.eval.task import FOLDER
 
 TINY = ["eval", "tiny", "--tasks", "tiny_problems", "--max-tokens", "40", "--limit", "30"]

@@ -15,8 +15,9 @@ import selfrl.eval.evaluation
 import selfrl.eval.running
 from selfrl.cli import main
 from selfrl.eval import Settings, load_tasks
-from selfrl.eval.evaluation import Job, NoCompletionsError, job, plan, run_job
+from selfrl.eval.evaluation import NoCompletionsError, run_job
 from selfrl.eval.flags import control_job
+from selfrl.eval.jobs import Job, job, plan
 from selfrl.eval.task import Style
 from selfrl.eval.two_prompts import prompts_page
 from selfrl.models import model_path

@@ -1,0 +1,50 @@
+"""Runs that begin with the same weights measure their start once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from selfrl.eval.scoring import Scores
+from selfrl.files import write_whole
+
+
+def start_file(folder: Path, model: Any, asked: Any) -> Path:
+    """Where the scores of these weights stand: a name by the weights and by what is asked of them.
+
+    Args:
+        folder: of all starts.
+        model: in memory.
+        asked: whatever else the scores depend on; JSON.
+    """
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return folder / f"{digest.hexdigest()[:16]}.json"
+
+
+def measured_once(path: Path, measure: Callable[[], list[Scores]]) -> list[Scores]:
+    """What `measure` gives to the first process that comes; the others wait for it, and read it.
+
+    A process that fails or is killed while it measures leaves nothing behind, and the next one measures.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the system takes it back from a killed process
+        if not path.exists():
+            write_whole(path, json.dumps([asdict(scores) for scores in measure()]))
+        return [scores_of(values) for values in json.loads(path.read_text())]
+
+
+def scores_of(values: dict[str, Any]) -> Scores:
+    """Scores from their JSON, whose keys are all texts."""
+    by_k = {name: {int(k): value for k, value in values[name].items()} for name in ("maj_at", "pass_at")}
+    return Scores(**{**values, **by_k})
