@@ -13,6 +13,7 @@ from rich.table import Table
 from transformers import AutoTokenizer, PrinterCallback, ProgressCallback, TrainerCallback
 from trl import get_peft_config
 
+from selfrl.checkpoint import latest_checkpoint
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
@@ -91,18 +92,11 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
     return trainer
 
 
-def latest_checkpoint(output_dir: Path) -> Path | None:
-    """The newest checkpoint that was written whole; a run killed while saving leaves one without its last files."""
-    found = sorted(output_dir.glob("checkpoint-*/trainer_state.json"), key=lambda p: int(p.parent.name[11:]))
-    whole = [p.parent for p in found if any((p.parent / f).exists() for f in ("rng_state.pth", "rng_state_0.pth"))]
-    return whole[-1] if whole else None
-
-
 def run(trainer: Any) -> None:
     """Train and save the model; `resume_from_checkpoint: latest` continues a killed run."""
     resume = trainer.args.resume_from_checkpoint
     if resume == "latest":
-        resume = latest_checkpoint(Path(trainer.args.output_dir))
+        resume = latest_checkpoint(Path(trainer.args.output_dir), trainer.args.world_size)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     trainer.save_model()
 

@@ -16,6 +16,7 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 
+from selfrl.checkpoint import latest_checkpoint
 from selfrl.conversation import conversation
 from selfrl.data.pairs import expand_pairs
 from selfrl.data.tiny import tiny_problems
@@ -23,7 +24,7 @@ from selfrl.data.tokenizer import build_tokenizer
 from selfrl.generation.tokens import prompt_ids
 from selfrl.monitor.metrics_file import read_metrics
 from selfrl.recipe import parse_recipe
-from selfrl.training import build_trainer, drop_long_prompts, latest_checkpoint
+from selfrl.training import build_trainer, drop_long_prompts
 
 RECIPE = "recipes/co_rewarding/tiny.yaml"
 SMALL = [
@@ -95,6 +96,10 @@ def test_an_unfinished_checkpoint_is_not_resumed_from(tmp_path: Path) -> None:
             (folder / name).touch()
     assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-2"
     assert latest_checkpoint(tmp_path / "nowhere") is None
+    assert latest_checkpoint(tmp_path, processes=2) is None
+    for rank, newest in ((0, None), (1, tmp_path / "checkpoint-10")):
+        (tmp_path / "checkpoint-10" / f"rng_state_{rank}.pth").touch()
+        assert latest_checkpoint(tmp_path, processes=2) == newest
 
 
 def test_a_long_prompt_goes_with_its_other_view() -> None:
