@@ -45,7 +45,7 @@ class Member(NamedTuple):
     group: Hashable
     answer: ReadAnswer
     teacher: tuple[ReadAnswer, ...]
-    gold: str | Real | None  # only ever logged
+    gold: Hashable  # only ever logged
     prompt: str
     text: str
     columns: tuple[Any, ...]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfrl.answers.worker import WORKER
@@ -85,6 +85,7 @@ def test_another_number_of_rewards_is_refused() -> None:
     assert Short()([], []) == []
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text("123?!", min_size=1, max_size=6), min_size=2, max_size=4),
     st.randoms(use_true_random=False),
@@ -114,6 +115,7 @@ GOLDS = [
     ("72", "She sold 48 + 24 = 72 clips.\n#### 72"),
     ("1/2", r"The answer is $\boxed{0.5}$, as claimed."),
     (r"\sqrt{3}/2", r"\frac{\sqrt{3}}{2}"),
+    (r"\text{cat}", "cat"),
 ]
 
 
