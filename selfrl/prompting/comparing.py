@@ -34,6 +34,7 @@ def in_common(one: Answers | None, two: Answers | None) -> dict[int, tuple[str, 
 def outcome_of(comparison: Comparison) -> Outcome:
     """What the votes on the best (one) and a new prompt (two) make of the new one.
 
+    >>> from selfrl.prompting.run_record import Ballot
     >>> votes = [Ballot(vote, False, "") for vote in ("two", "two", "tie", None)]
     >>> outcome_of(Comparison(1, 2, votes))  # 2 of 4 are no majority
     'tied'
