@@ -71,8 +71,11 @@ def _wait(processes: list[subprocess.Popen[bytes]], timeout: float) -> None:
     """Until all have ended, time is up, or one has failed and the others have not followed."""
     deadline = time.monotonic() + timeout
     failed = False
-    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
-        if not failed and any(process.returncode for process in processes):
+    while time.monotonic() < deadline:
+        codes = [process.poll() for process in processes]
+        if None not in codes:
+            return
+        if not failed and any(codes):
             failed = True
             deadline = min(deadline, time.monotonic() + GRACE_S)
         time.sleep(0.05)
