@@ -80,7 +80,8 @@ def print_report(results: dict[str, Any], console: Console) -> None:
     for title, head, rows in tables(results):
         console.print(wrapping_table(head, rows, title))
     for remark in remarks(results):
-        console.print(remark, soft_wrap=True)
+        # those of the evaluation hold commands, which are copied whole
+        console.print(remark, soft_wrap=remark in results.get("remarks", []))
 
 
 def write_report(out: Path, results: dict[str, Any]) -> None:

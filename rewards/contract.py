@@ -71,6 +71,10 @@ class BatchRecords(Protocol):
     def history(self) -> PromptHistory:
         """Earlier visits to each prompt; to be read only."""
 
+    @property
+    def prompt_ids(self) -> Sequence[str]:
+        """Ids of this process's rows in the history: equal prompts share one, whatever system prompt they get."""
+
     def answers(self, texts: Sequence[str], mode: KeyMode) -> list[ReadAnswer]:
         """The answers of this process's completions, read once a batch however many rewards ask."""
 
@@ -130,8 +134,8 @@ class Batch:
 
     @cached_property
     def prompt_ids(self) -> list[str]:
-        """A digest that equal prompts share."""
-        return [prompt_id(prompt) for prompt in self.prompts]
+        """A digest that equal prompts share; under selfrl's trainers the one that their history goes by."""
+        return list(self.records.prompt_ids) if self.records is not None else [prompt_id(p) for p in self.prompts]
 
     @property
     def records(self) -> BatchRecords | None:

@@ -7,7 +7,7 @@ from functools import cache
 from numbers import Real
 from typing import Any
 
-from selfrl.answers.grading import gold_key, right_label
+from selfrl.answers.gold import gold_key, right_label
 from selfrl.answers.keys import ReadAnswer
 from selfrl.rewards.contract import BaseReward, Batch, Scores, share_abstaining
 

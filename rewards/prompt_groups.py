@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from selfrl.answers import canonical_key, read_answer
-from selfrl.answers.grading import right_label
+from selfrl.answers.gold import right_label
 from selfrl.answers.keys import ReadAnswer
 from selfrl.conversation import prompt_text
 from selfrl.distributed import over_all_processes

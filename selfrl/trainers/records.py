@@ -25,10 +25,11 @@ class ScoredBatch:
 
     Args:
         history: of the prompts so far; rewards read it.
+        prompt_ids: of this process's rows.
     """
 
-    def __init__(self, history: PromptHistory) -> None:
-        self.history = history
+    def __init__(self, history: PromptHistory, prompt_ids: Sequence[str]) -> None:
+        self.history, self.prompt_ids = history, prompt_ids
         self.votes: list[GroupVote] | None = None
         self._answers: dict[KeyMode, list[ReadAnswer]] = {}
 
@@ -82,7 +83,7 @@ class Records(GroupTrainer):
     def _calculate_rewards(
         self, inputs: Rows, prompts: Any, completions: Any, completion_ids_list: list[list[int]]
     ) -> torch.Tensor:
-        batch = ScoredBatch(self.history)
+        batch = ScoredBatch(self.history, self._prompt_ids)
         rows = [{**row, "batch_records": batch} for row in inputs]
         rewards_NF = super()._calculate_rewards(rows, prompts, completions, completion_ids_list)
         if not self.model.training:

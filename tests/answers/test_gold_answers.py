@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from selfrl.answers.grading import gold_key, right_label
+from selfrl.answers.gold import gold_key, right_label
 
 
 @pytest.mark.parametrize(

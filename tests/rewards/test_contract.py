@@ -149,7 +149,7 @@ def test_what_a_reward_needs_follows_from_its_options() -> None:
 
 
 def test_rewards_of_one_batch_share_its_answers() -> None:
-    records = ScoredBatch(PromptHistory())
+    records = ScoredBatch(PromptHistory(), ["a", "a"])
     shared: BatchRecords = records
     column = {"batch_records": [shared] * 2}
     # what the records hold is believed: here, that both say 7

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfrl.answers.worker import WORKER
+from selfrl.conversation import prompt_id
 from selfrl.group_record import GroupVote, PromptHistory
 from selfrl.rewards import (
     AccuracyReward,
@@ -159,7 +160,7 @@ def test_a_label_and_a_gold_answer_are_compared_once() -> None:
 
 
 def votes_of(reward: PromptGroupReward, **batch: Any) -> list[GroupVote]:
-    records = ScoredBatch(PromptHistory())
+    records = ScoredBatch(PromptHistory(), [prompt_id(p) for p in batch["prompts"]])
     reward(**batch, batch_records=[records] * len(batch["completions"]))
     assert records.votes is not None
     return records.votes

@@ -7,6 +7,7 @@ import pytest
 import torch
 from support.processes import on_two_processes
 
+from selfrl.conversation import prompt_id
 from selfrl.group_record import PromptHistory
 from selfrl.rewards import (
     AccuracyReward,
@@ -82,7 +83,7 @@ def rows_of(places: list[int]) -> dict[str, list[Any]]:
 
 def told(reward: Any, columns: dict[str, Any]) -> tuple[list[float | None], Any]:
     """Rewards, and the votes that a trainer is told of."""
-    records = ScoredBatch(PromptHistory())
+    records = ScoredBatch(PromptHistory(), [prompt_id(p) for p in columns["prompts"]])
     return reward(**columns, batch_records=[records] * len(columns["prompts"])), records.votes
 
 
