@@ -67,10 +67,11 @@ class Checkpoint:
         """Write the parts.
 
         Args:
-            folder: the checkpoint, which exists.
+            folder: the checkpoint, made if it is not there: processes do not wait for each other.
             process: rank of this process, for parts that each process has.
             shared: whether this process writes the parts that all processes share.
         """
+        folder.mkdir(parents=True, exist_ok=True)
         for part in self.parts.values():
             if part.each_process or shared:
                 _write(folder, _stem(part, process), part.save())
