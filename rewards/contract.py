@@ -85,7 +85,8 @@ class BatchRecords(Protocol):
 def groups_of(ids: Iterable[Hashable]) -> list[tuple[int, ...]]:
     """Row numbers of each group: all rows of the global batch with an equal id, wherever they stand.
 
-    The id is the row's in [`Batch.prompt_ids`]; for a reward that joins paraphrases, its (`pair_id`, `view`). Groups come in the order of their first rows.
+    The id is the row's in [`Batch.prompt_ids`]; for a reward that joins paraphrases, its (`pair_id`, `view`). Groups
+    come in the order of their first rows.
 
     >>> groups_of(["a", "a", "b", "a"])
     [(0, 1, 3), (2,)]
