@@ -77,7 +77,7 @@ class Records(GroupTrainer):
         self._listeners.append(listener)
 
     def _generate_and_score_completions(self, inputs: Rows) -> Batch:
-        self._prompt_ids = [prompt_id([row.get(name) for name in ("prompt", "image", "images")]) for row in inputs]
+        self._prompt_ids = [row_id(row) for row in inputs]
         return super()._generate_and_score_completions(inputs)
 
     def _calculate_rewards(
@@ -108,6 +108,16 @@ class Records(GroupTrainer):
             Facts(name, len(ids), ids[-1] not in ends, {signal: values[i] for signal, values in means.items()})
             for i, (name, ids) in enumerate(zip(self._prompt_ids, completion_ids, strict=True))
         ]
+
+
+def row_id(row: dict[str, Any]) -> str:
+    """A digest that rows with the same prompt and images share; without images that of the prompt.
+
+    >>> row_id({"prompt": "2+2?", "answer": "4"}) == prompt_id("2+2?") != row_id({"prompt": "2+2?", "image": "a"})
+    True
+    """
+    pictures = [row[name] for name in ("image", "images") if row.get(name) is not None]
+    return prompt_id([row.get("prompt"), *pictures] if pictures else row.get("prompt"))
 
 
 def weighted(rewards_NF: torch.Tensor, weights_F: torch.Tensor) -> list[float | None]:

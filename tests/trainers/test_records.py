@@ -59,7 +59,7 @@ def test_a_record_holds_the_vote_the_rewards_and_the_lengths(trainer_class: Any,
     listener = heard(trainer)
     (records,) = listener.batches
     data = trainer.train_dataset
-    assert {record.prompt_id for record in records} <= {prompt_id([p, None, None]) for p in data["prompt"]}
+    assert {record.prompt_id for record in records} <= {prompt_id(p) for p in data["prompt"]}
     assert len(records) == 32 / 4
     for record in records:
         assert record.step == 0
@@ -70,7 +70,7 @@ def test_a_record_holds_the_vote_the_rewards_and_the_lengths(trainer_class: Any,
         else:
             assert record.rewards == tuple(float(key == record.label) for key in record.keys)
             assert record.label == record.votes.most_common(1)[0][0]
-    answers = dict(zip((prompt_id([p, None, None]) for p in data["prompt"]), data["answer"], strict=True))
+    answers = dict(zip((prompt_id(p) for p in data["prompt"]), data["answer"], strict=True))
     assert [r.label_is_right for r in records] == [r.label and r.label == answers[r.prompt_id] for r in records]
     assert trainer.state.log_history[0]["heard"] == len(records)
     assert trainer.history.visits(records[0].prompt_id) == 1
@@ -112,7 +112,7 @@ def test_a_system_prompt_does_not_change_the_prompts_id(tmp_path: Path) -> None:
     trainer = tiny_run(GRPOTrainer, TINY_MODEL, tmp_path, MajorityVoteReward(), Dataset.from_list(rows), max_steps=2)
     trainer.system_prompt = "Add."
     records = [record for batch in heard(trainer).batches for record in batch]
-    assert {record.prompt_id for record in records} <= {prompt_id([row["prompt"], None, None]) for row in rows}
+    assert {record.prompt_id for record in records} <= {prompt_id(row["prompt"]) for row in rows}
 
 
 def test_answers_are_read_once_however_many_rewards_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from support.runs import Script, tiny_run
+from support.runs import Script, tiny_config, tiny_run
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfrl.rewards import MajorityVoteReward
@@ -39,7 +39,7 @@ def test_the_reference_of_a_loaded_adapter_is_the_teacher(
 
 @pytest.mark.parametrize("option", ["tools", "rollout_func", "environment_factory"])
 def test_a_teacher_does_not_answer_for_others(option: str, tmp_path: Path) -> None:
+    args = tiny_config(GRPOTrainer, tmp_path)
+    reward, options = MajorityVoteReward(voters="teacher"), {option: [lambda: None]}
     with pytest.raises(ValueError, match=f"A teacher cannot answer with {option}"):
-        GRPOTrainer(
-            "no/such/model", MajorityVoteReward(voters="teacher"), teacher=TeacherConfig(), **{option: [lambda: None]}
-        )
+        GRPOTrainer("no/such/model", reward, args, teacher=TeacherConfig(), **options)
