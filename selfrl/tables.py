@@ -44,17 +44,13 @@ def wrapping_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: st
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     for name, cells in zip(head, zip(*rows, strict=True) if rows else [()] * len(head), strict=True):
         widest = max(map(len, cells), default=0)
-        word = _longest_word([name, *cells])
+        word = max((len(word) for text in (name, *cells) for word in text.split()), default=1)
         lines = textwrap.wrap(name, max(word, min(widest, WHOLE)), break_on_hyphens=False)
-        least = word if word <= WHOLE else _longest_word([name])
-        table.add_column("\n".join(lines), min_width=least, overflow="fold", no_wrap=widest <= word <= WHOLE)
+        # rich takes from the widest column that may be broken, whatever its words are
+        table.add_column("\n".join(lines), overflow="fold", no_wrap=widest <= word <= WHOLE)
     for row in rows:
         table.add_row(*map(Text, row))
     return table
-
-
-def _longest_word(texts: Sequence[str]) -> int:
-    return max((len(word) for text in texts for word in text.split()), default=0)
 
 
 def percent(value: float) -> str:

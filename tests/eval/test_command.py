@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from selfrl.eval import compare, evaluate
 from selfrl.eval.samples_page import write_page
 from selfrl.eval.settings import DATA_SEED
 from selfrl.eval.task import FOLDER
+from selfrl.installation import mend
 
 TINY = ["eval", "tiny", "--tasks", "tiny_problems", "--max-tokens", "40", "--limit", "30"]
 
@@ -110,6 +112,23 @@ def test_a_task_without_completions_does_not_end_the_others(tmp_path: Path, caps
     assert results["tasks"]["tiny_problems"]["sampling"]["n"] == 1
     assert "the task mute no completions" in results["without_completions"]["mute"]
     assert "the task mute no completions" in " ".join(capsys.readouterr().out.split())
+
+
+def test_without_reasoning_gym_the_control_is_left_out_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)  # as after an installation without extras
+    flags = ["--limit", "3", "--n", "1", "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "c.sqlite")]
+    command = ["eval", "tiny", "--tasks", "tiny_problems", *flags]
+    assert main(command) == 0
+    sentence = f"No control with fresh numbers: it needs reasoning-gym, {mend('eval')}."
+    assert sentence in capsys.readouterr().out.splitlines()
+    assert f"- {sentence}" in (tmp_path / "out" / "report.md").read_text()
+    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["tasks"]) == ["tiny_problems"]
+    assert main([*command, "--control", "5"]) == 2
+    assert capsys.readouterr().err == f"selfrl eval: Procedural problems need reasoning-gym: {mend('eval')}.\n"
+    assert main([*command, "--control", "0"]) == 0
+    assert "reasoning-gym" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

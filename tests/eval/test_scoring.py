@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from selfrl.eval import load_tasks
+from selfrl.eval import Settings, load_tasks
+from selfrl.eval.jobs import plan
 from selfrl.eval.questions import Question
 from selfrl.eval.scoring import grade, score
 from selfrl.generation import Generation
@@ -54,6 +55,31 @@ def test_scores_by_hand() -> None:
     assert scores.truncated == pytest.approx(0.5)
     assert scores.low <= scores.avg <= scores.high
     assert scores.tokens == pytest.approx((9 + 9 + 9 + 1 + 9 + 17) / 6)
+
+
+def test_accuracy_is_averaged_over_questions_and_unanswered_counts_as_wrong() -> None:
+    (task,) = load_tasks("tiny_problems")
+    texts = [[rf"so \boxed{{{answer}}}" for answer in "4454"], [r"so \boxed{9}", "no", "no", "no"]]
+    groups = [
+        grade(task, "base", question(g, i), generations(*t)) for i, (g, t) in enumerate(zip("49", texts, strict=True))
+    ]
+    scores = score(groups)
+    assert scores.avg == pytest.approx((3 / 4 + 1 / 4) / 2)
+    assert scores.maj == 1.0
+    assert scores.no_answer == pytest.approx(3 / 8)
+    assert (scores.questions, scores.n) == (2, 4)
+
+
+def test_majority_may_be_wrong_where_one_sample_is_right() -> None:
+    (task,) = load_tasks("tiny_problems")
+    scores = score([grade(task, "base", question("4"), generations(r"\boxed{7}", r"\boxed{7}", r"\boxed{4}"))])
+    assert (scores.avg, scores.maj) == (pytest.approx(1 / 3), 0.0)
+
+
+def test_as_many_groups_as_questions_are_graded() -> None:
+    (job,) = plan("tiny", ["tiny_problems"], Settings(limit=2))
+    with pytest.raises(ValueError, match="shorter"):
+        job.grade([generations(r"\boxed{1}")])
 
 
 def test_uneven_or_missing_samples_are_refused() -> None:
