@@ -184,7 +184,7 @@ def slow_measure(path: Path, begun: Path) -> None:
 
 def test_a_process_that_dies_while_it_measures_leaves_it_to_the_next(tmp_path: Path) -> None:
     path, begun = tmp_path / "starts" / "a.json", tmp_path / "begun"
-    process = multiprocessing.get_context("spawn").Process(target=slow_measure, args=(path, begun))
+    process = multiprocessing.get_context("fork").Process(target=slow_measure, args=(path, begun))
     process.start()
     deadline = time.monotonic() + 120
     while not begun.exists() and time.monotonic() < deadline:
@@ -193,6 +193,28 @@ def test_a_process_that_dies_while_it_measures_leaves_it_to_the_next(tmp_path: P
     assert measured_once(path, lambda: []) == []
     assert path.read_text() == "[]"
     process.join()
+
+
+def counted_measure(path: Path, counts: Path) -> None:
+    def measure() -> list[Scores]:
+        with counts.open("a") as file:
+            file.write("measured\n")
+        time.sleep(0.5)
+        return []
+
+    assert measured_once(path, measure) == []
+
+
+def test_processes_that_come_meanwhile_wait_for_the_first(tmp_path: Path) -> None:
+    path, counts = tmp_path / "starts" / "a.json", tmp_path / "counts"
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=counted_measure, args=(path, counts)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert counts.read_text() == "measured\n"
 
 
 def test_starts_are_told_apart_by_every_weight_and_question() -> None:
