@@ -92,10 +92,9 @@ def run_comparison(
     # not by how many are missing: a comparison that goes on gives what it would have given
     threads = max(cores() // asked, 1)
     missing = [run for run in runs if not run.result.exists()]
-    console.print(
-        f"{len(runs)} runs, {len(runs) - len(missing)} of them finished before; {asked} at a time, "
-        f"{threads} thread{'s' * (threads > 1)} each."
-    )
+    before = len(runs) - len(missing)
+    kept = f"{before} of them finished before (another --out runs them anew); " if before else ""
+    console.print(f"{len(runs)} runs, {kept}{asked} at a time, {threads} thread{'s' * (threads > 1)} each.")
     for run in missing:
         (run.folder / "metrics.jsonl").unlink(missing_ok=True)
     started, failed = time.perf_counter(), []

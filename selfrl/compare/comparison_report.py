@@ -131,7 +131,7 @@ def plot(path: Path, results: Sequence[dict[str, Any]], arms: Sequence[str]) -> 
     axes[1].set(xlabel="step", ylabel="pseudo-label accuracy (training batch)")
     for axis in axes:
         axis.grid(alpha=0.3)
-    labelled = bool(axes[1].get_lines())
+    labelled = int(bool(axes[1].get_lines()))
     axes[labelled].legend(loc="lower left", fontsize="small")
     figure.savefig(path, dpi=120)
     plt.close(figure)
