@@ -66,7 +66,7 @@ def play(random_model: Path, speaker: Any, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
 
     def build(environments: Any, reward_funcs: Any = None, data: Any = None, **options: Any) -> GRPOTrainer:
-        args = trl.GRPOConfig(str(tmp_path), **{**OPTIONS, **options})
+        args = trl.GRPOConfig(str(tmp_path), **{**OPTIONS, "per_device_train_batch_size": 4, **options})
         return GRPOTrainer(
             str(random_model),
             reward_funcs,
@@ -247,7 +247,7 @@ def test_trl_warns_of_a_function_that_scores_nobody_unless_it_says_that_it_absta
 
     def warned(rewards: Any) -> bool:
         caplog.clear()
-        args = TRLS[trainer_class][1](str(tmp_path), **{**OPTIONS, "max_steps": 1})
+        args = TRLS[trainer_class][1](str(tmp_path), **{**OPTIONS, "max_steps": 1, "per_device_train_batch_size": 4})
         with caplog.at_level("WARNING"):
             trainer_class(str(random_model), rewards, args, tiny_problems("train", 4)).train()
         return "All reward functions returned None for the following kwargs:" in caplog.text
@@ -255,7 +255,6 @@ def test_trl_warns_of_a_function_that_scores_nobody_unless_it_says_that_it_absta
     assert warned(nothing)
     assert not warned(by_design)
     assert warned([by_design, nothing])
-    assert not warned([nothing, variety])
 
 
 # Where rewards and data come from
@@ -296,7 +295,7 @@ def test_an_environment_alone_gives_prompts_and_rewards(play: Any) -> None:
     assert [tool.__name__ for tool in trainer.tools] == ["add"]
     start = weights(trainer).clone()
     trainer.train()
-    assert [row["rewards/Game/mean"] for row in trainer.state.log_history[:2]] == [3.5, 3.5]
+    assert [row["rewards/Game/mean"] for row in trainer.state.log_history[:2]] == [1.5, 1.5]
     assert all(prompt[-1]["content"] == "Find the sum of 3 and 4." for prompt in trainer._logs["prompt"])
     assert not torch.equal(start, weights(trainer))
 
@@ -312,14 +311,15 @@ def test_an_environments_reward_stands_beside_others(play: Any) -> None:
     assert trainer.reward_weights.tolist() == [4.0, 1.0]
     trainer.train()
     row = trainer.state.log_history[0]
-    assert row["rewards/half/mean"] == 1.75
-    assert row["rewards/Game/mean"] == 3.5
-    assert row["reward"] == pytest.approx(4 * 1.75 + 3.5)
+    assert row["rewards/half/mean"] == 0.75
+    assert row["rewards/Game/mean"] == 1.5
+    assert row["reward"] == pytest.approx(4 * 0.75 + 1.5)
 
 
 def test_rows_without_prompts_choose_among_environments(play: Any) -> None:
     data = Dataset.from_dict({"environment": ["game", "silent"], "answer": ["7", "7"]})
-    trainer = play({"game": Game, "again": Game, "silent": Silent}, variety_of_last, data, shuffle_dataset=False)
+    options = {"per_device_train_batch_size": 8, "shuffle_dataset": False, "max_steps": 1}
+    trainer = play({"game": Game, "again": Game, "silent": Silent}, variety_of_last, data, **options)
     assert trainer.reward_func_names == ["variety_of_last", "Game"]
     trainer.train()
     games, silent = trainer.environments[:4], trainer.environments[4:]
