@@ -154,10 +154,13 @@ def check_redrawable(dataset: Any) -> None:
     """Refuse data from which no replacement can be drawn.
 
     Raises:
-        ValueError: for no data, a stream, or prompts with images, whose tensors are not rows of the batch.
+        ValueError: for no data, a stream, rows without prompts, or prompts with images, whose tensors are not rows of
+            the batch.
     """
     if dataset is None or isinstance(dataset, IterableDataset):
         raise ValueError("Dynamic sampling cannot draw from a stream: load train_dataset as a map-style data set.")
+    if "prompt" not in dataset.column_names:
+        raise ValueError("Dynamic sampling needs the column `prompt` in train_dataset, to draw none twice: add it.")
     if images := {"image", "images"} & set(dataset.column_names):
         raise ValueError(f"Dynamic sampling does not work with the column {min(images)!r} yet: leave it off.")
 

@@ -83,6 +83,8 @@ class Records(GroupTrainer):
     def _calculate_rewards(
         self, inputs: Rows, prompts: Any, completions: Any, completion_ids_list: list[list[int]]
     ) -> torch.Tensor:
+        if getattr(self, "environments", None):  # what is asked follows from the environment, not from the row alone
+            self._prompt_ids = [row_id({**row, "prompt": prompt}) for row, prompt in zip(inputs, prompts, strict=True)]
         batch = ScoredBatch(self.history, self._prompt_ids)
         rows = [{**row, "batch_records": batch} for row in inputs]
         rewards_NF = super()._calculate_rewards(rows, prompts, completions, completion_ids_list)

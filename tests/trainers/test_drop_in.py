@@ -283,6 +283,10 @@ def test_an_environment_needs_a_reward_a_length_and_a_way_to_be_chosen(play: Any
         play(Game, max_steps=-1)
     with pytest.raises(ValueError, match="requires a `train_dataset`"):
         play({"a": Game, "b": Silent})
+    data = Dataset.from_dict({"question": ["2+2?"] * 4})
+    args = tiny_config(GRPOTrainer, Path("unused"), dynamic_sampling_rounds=1)
+    with pytest.raises(ValueError, match="Dynamic sampling needs the column `prompt`"):
+        GRPOTrainer("no such model", None, args, data, environment_factory=Game)
     unknown = Dataset.from_dict({"environment": ["c"] * 4})
     with pytest.raises(ValueError, match="not among the environments"):
         play({"a": Game}, data=unknown).train()
@@ -329,6 +333,31 @@ def test_rows_without_prompts_choose_among_environments(play: Any) -> None:
     mean = sum(game.number for game in games) / 4
     assert trainer.state.log_history[0]["rewards/Game/mean"] == pytest.approx(mean)
     assert trainer.reward_funcs[-1](environments=[games[0], silent[0]]) == [games[0].number, None]
+
+
+class Asker(Silent):
+    """An environment that makes the prompt of a row's question."""
+
+    def reset(self, question: str, **row: Any) -> str:
+        return question
+
+
+def test_what_an_environment_asks_tells_groups_apart(play: Any) -> None:
+    """Under TRL's trainer a vote's groups are those of equal prompts; rows without prompts must not be one group."""
+    ids: list[str] = []
+    asked: list[str] = []
+
+    def listen(prompts: list[Any], batch_records: list[Any], **columns: Any) -> list[float]:
+        ids.extend(batch_records[0].prompt_ids)
+        asked.extend(prompt[-1]["content"] for prompt in prompts)
+        return [1.0] * len(prompts)
+
+    data = Dataset.from_dict({"question": ["Find the sum of 3 and 4.", "Subtract 17 from 52."]})
+    trainer = play(Asker, listen, data, per_device_train_batch_size=8, max_steps=1)
+    trainer.train()
+    assert len(set(asked)) == 2
+    assert [ids.index(name) for name in ids] == [asked.index(text) for text in asked]
+    assert len(trainer.history.state()["last"]) == 2
 
 
 def test_selfrls_rewards_work_in_an_environment(play: Any) -> None:
