@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 
 from selfrl.conversation import prompt_id
 from selfrl.trainers.prompt_source import draw_prompts
+from selfrl.trainers.reward_sums import weighted_sums
 from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
 from selfrl.trainers.vote_count import VotingConfig
 
@@ -71,9 +72,7 @@ class DynamicSampling(GroupTrainer):
         """
         if not getattr(self.args, "dynamic_sampling_rounds", 0):
             return {}
-        counted_F = (self.reward_weights != 0).to(rewards_NF.device)
-        sums_N = (rewards_NF * self.reward_weights.to(rewards_NF.device))[:, counted_F].nansum(1)
-        sums_N = sums_N.masked_fill(rewards_NF[:, counted_F].isnan().all(1), torch.nan)
+        sums_N = weighted_sums(rewards_NF, self.reward_weights)
         return {"teaches": spread(sums_N.view(-1, self._group_size)).repeat_interleave(self._group_size)}
 
     @property

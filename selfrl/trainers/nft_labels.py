@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from selfrl.trainers.reward_sums import weighted_sums
+
 
 def labels_of(rewards_NF: torch.Tensor, weights_F: torch.Tensor, threshold: float | None = None) -> torch.Tensor:
     """Labels of completions, from the rewards of every reward function.
@@ -25,11 +27,8 @@ def labels_of(rewards_NF: torch.Tensor, weights_F: torch.Tensor, threshold: floa
         >>> labels_of(torch.tensor([[2.0], [-1.0]]), torch.ones(1), threshold=1.0)
         tensor([1., 0.])
     """
-    counted = weights_F != 0
-    rewards_NF = rewards_NF[:, counted]
-    sums_N = (rewards_NF * weights_F[counted].to(rewards_NF.device)).nansum(1)
     # weights of 0.1 and the like sum to a hair beside 1 in float32
-    sums_N = sums_N.round(decimals=5).masked_fill(rewards_NF.isnan().all(1), torch.nan)
+    sums_N = weighted_sums(rewards_NF, weights_F).round(decimals=5)
     if threshold is not None:
         return (sums_N >= threshold).float().masked_fill(sums_N.isnan(), torch.nan)
     outside = (sums_N < 0) | (sums_N > 1)

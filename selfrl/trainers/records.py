@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from selfrl.distributed import gathered
 from selfrl.group_record import GroupRecord, GroupVote, PromptHistory
 from selfrl.rewards import MajorityVoteReward
 from selfrl.rewards.contract import groups_of
+from selfrl.trainers.reward_sums import weighted_sums
 from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
 
 Listener = Callable[[Sequence[GroupRecord]], dict[str, float] | None]
@@ -94,7 +96,9 @@ class Records(GroupTrainer):
             golds = [row.get("answer") for row in inputs]
             MajorityVoteReward()(prompts, completions, batch_records=[batch] * len(inputs), answer=golds)
         facts, _ = gathered(self._facts(completion_ids_list))
-        records = records_of(facts, weighted(rewards_NF, self.reward_weights), batch.votes, self.state.global_step)
+        sums_N = weighted_sums(rewards_NF, self.reward_weights).tolist()
+        rewards = [None if math.isnan(value) else value for value in sums_N]
+        records = records_of(facts, rewards, batch.votes, self.state.global_step)
         for record in records:
             self.history.add(record)
         for listener in self._listeners:
@@ -104,10 +108,9 @@ class Records(GroupTrainer):
 
     def _facts(self, completion_ids: list[list[int]]) -> list[Facts]:
         """Of this process's completions."""
-        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        means = self._signal_means(len(completion_ids))
+        means = self._signal_means()
         return [
-            Facts(name, len(ids), ids[-1] not in ends, {signal: values[i] for signal, values in means.items()})
+            Facts(name, len(ids), self._is_cut_off(ids), {signal: values[i] for signal, values in means.items()})
             for i, (name, ids) in enumerate(zip(self._prompt_ids, completion_ids, strict=True))
         ]
 
@@ -120,19 +123,6 @@ def row_id(row: dict[str, Any]) -> str:
     """
     pictures = [row[name] for name in ("image", "images") if row.get(name) is not None]
     return prompt_id([row.get("prompt"), *pictures] if pictures else row.get("prompt"))
-
-
-def weighted(rewards_NF: torch.Tensor, weights_F: torch.Tensor) -> list[float | None]:
-    """Weighted sums of the rewards, as TRL takes them; None where every reward that counts abstains.
-
-    >>> weighted(torch.tensor([[1.0, 0.5], [torch.nan, 0.5]]), torch.tensor([2.0, 0.0]))
-    [2.0, None]
-    """
-    counted_F = weights_F != 0
-    kept_NF = rewards_NF[:, counted_F.to(rewards_NF.device)]
-    sums_N = (kept_NF * weights_F[counted_F].to(kept_NF.device)).nansum(1)
-    unscored_N = kept_NF.isnan().all(1)
-    return [None if none else value for value, none in zip(sums_N.tolist(), unscored_N.tolist(), strict=True)]
 
 
 def records_of(

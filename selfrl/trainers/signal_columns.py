@@ -149,7 +149,7 @@ class SignalColumns(GroupTrainer):
             columns["vocab_size"] = [size] * len(completion_ids)
         return columns
 
-    def _signal_means(self, rows: int) -> dict[str, list[float | None]]:
+    def _signal_means(self) -> dict[str, list[float | None]]:
         """See [`selfrl.trainers.records.Records`]."""
         return {
             name: [None if part is None else part.mean().item() for part in parts]
@@ -161,8 +161,7 @@ class SignalColumns(GroupTrainer):
         assert self._hidden is not None
         hidden, self._hidden = self._hidden, None
         # A completion masked out of the batch is not scored, neither here nor by TRL.
-        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        scored = [not (self.mask_truncated_completions and ids[-1] not in ends) for ids in completion_ids]
+        scored = [not (self.mask_truncated_completions and self._is_cut_off(ids)) for ids in completion_ids]
         sizes = [len(ids) if whole else 0 for ids, whole in zip(completion_ids, scored, strict=True)]
         hidden_NH = torch.cat([states[:size] for states, size in zip(hidden, sizes, strict=True)])
         tokens = [token for ids, whole in zip(completion_ids, scored, strict=True) if whole for token in ids]

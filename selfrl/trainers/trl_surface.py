@@ -182,7 +182,11 @@ class GroupTrainer(_Below):
     def _attach(self, setup: Setup) -> None:
         """Set a feature up, once TRL's trainer is built."""
 
-    def _signal_means(self, rows: int) -> dict[str, list[float | None]]:
+    def _is_cut_off(self, completion_ids: list[int]) -> bool:
+        """Whether a completion ended at the length limit, by TRL's own rule."""
+        return completion_ids[-1] not in (*self.eos_token_ids, self._tokenizer.pad_token_id)
+
+    def _signal_means(self) -> dict[str, list[float | None]]:
         """Mean over tokens of each token signal of the batch being scored, one a completion of this process."""
         return {}
 

@@ -27,7 +27,7 @@ from selfrl.rewards import (
     SemanticEntropyReward,
 )
 from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
-from selfrl.trainers.records import weighted
+from selfrl.trainers.reward_sums import weighted_sums
 
 
 class Listener:
@@ -145,7 +145,8 @@ def test_evaluation_is_no_visit(tmp_path: Path) -> None:
 
 def test_weighted_sums_are_those_of_trl() -> None:
     rewards = torch.tensor([[1.0, torch.nan, 9.0], [torch.nan, torch.nan, 9.0], [1.0, 0.5, torch.nan]])
-    assert weighted(rewards, torch.tensor([1.0, 2.0, 0.0])) == [1.0, None, 2.0]
+    expected = torch.tensor([1.0, torch.nan, 2.0])
+    torch.testing.assert_close(weighted_sums(rewards, torch.tensor([1.0, 2.0, 0.0])), expected, equal_nan=True)
 
 
 def records_of_this_process(out: str) -> list[tuple[Any, ...]]:
