@@ -59,7 +59,7 @@ class TaskProbe(TrainerCallback):
         self._trainer: Any = None
 
     @classmethod
-    def of(cls, model: str, keys: Mapping[str, Any]) -> TaskProbe:
+    def of(cls, model: str, keys: Mapping[str, Any], system_prompt: str | None = None) -> TaskProbe:
         """A probe from the keys of a recipe: a task, every how many steps, and what else is wanted.
 
         Args:
@@ -68,6 +68,7 @@ class TaskProbe(TrainerCallback):
                 `temperature` (0 for one completion, 0.6 for several), `top_p` (0.95), `seed` and `batch_size` as in
                 [`selfrl.eval.settings.Settings`]; `data` is a local file with the task's rows; `final` a mapping with
                 the `questions` and `n` of the start and the end.
+            system_prompt: asked with, in place of the task's own.
 
         Raises:
             ValueError: for a key that is missing or unknown, or as [`selfrl.eval.jobs.plan`].
@@ -81,8 +82,8 @@ class TaskProbe(TrainerCallback):
             if not isinstance(final, Mapping):
                 raise ValueError("`final` of the probe must be a mapping, as in {questions: 250, n: 8}.")
             _check_keys(final, ("questions", "n"), "`final` of the probe")
-        job = _job(model, keys)
-        wide = None if final is None else _job(model, {**keys, **final})
+        job = _job(model, keys, system_prompt)
+        wide = None if final is None else _job(model, {**keys, **final}, system_prompt)
         return cls(job, keys["every"], wide, keys.get("batch_size", Settings.batch_size))
 
     def attach(self, trainer: Any) -> None:
@@ -156,11 +157,13 @@ def _check_keys(keys: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
             raise ValueError(f"`{name}` of the probe is {keys[name]!r}: it must be a whole number.")
 
 
-def _job(model: str, keys: Mapping[str, Any]) -> Job:
+def _job(model: str, keys: Mapping[str, Any], system_prompt: str | None) -> Job:
     own = ("n", "style", "max_tokens", "temperature", "top_p", "seed", "batch_size")
     task = str(keys["task"])
     settings = Settings(
-        **{"n": 1, **{name: keys[name] for name in own if name in keys}}, limit=keys.get("questions", 50)
+        **{"n": 1, **{name: keys[name] for name in own if name in keys}},
+        limit=keys.get("questions", 50),
+        system_prompt=system_prompt,
     )
     if "data" in keys:
         settings = replace(settings, data={Path(task).stem if task.endswith((".yaml", ".yml")) else task: keys["data"]})

@@ -57,7 +57,7 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
     """The plan's trainer, with data and model loaded, a progress line a log and a metrics file."""
     dataset = load_dataset(plan)
     keys = plan.recipe.probe_keys
-    probe = None if keys is None else TaskProbe.of(plan.model.model_name_or_path, keys)
+    probe = None if keys is None else TaskProbe.of(plan.model.model_name_or_path, keys, plan.system_prompt)
     source = plan.model.model_name_or_path
     tokenizer = AutoTokenizer.from_pretrained(source, revision=plan.model.model_revision, padding_side="left")
     if tokenizer.pad_token is None:

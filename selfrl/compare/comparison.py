@@ -93,7 +93,7 @@ class Comparison:
             try:
                 plan = parse_recipe([str(file)])
                 if plan.model.model_name_or_path not in probed:
-                    TaskProbe.of(plan.model.model_name_or_path, plan.recipe.probe_keys or {})
+                    TaskProbe.of(plan.model.model_name_or_path, plan.recipe.probe_keys or {}, plan.system_prompt)
             except ValueError as error:
                 raise ValueError(f"The arm {run.arm}: {error}") from error
             probed.add(plan.model.model_name_or_path)

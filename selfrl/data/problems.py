@@ -12,7 +12,7 @@ import random
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Split = Literal["train", "heldout"]
 
@@ -107,7 +107,13 @@ def told(problem: Problem, split: Split, rng: random.Random) -> str:
 
 
 def draw_problems(split: Split, rng: random.Random) -> Iterator[Problem]:
-    """Endless problems of a split, two-digit operands, no negative result at any step."""
+    """Endless problems of a split, two-digit operands, no negative result at any step.
+
+    Raises:
+        ValueError: at the first draw, for another split.
+    """
+    if split not in get_args(Split):
+        raise ValueError(f"The packaged problems have no split {split!r}: draw from {' or '.join(get_args(Split))}.")
     while True:
         structure = rng.choice(tuple(WORDINGS))
         numbers = tuple(rng.randint(10, 99) for _ in structure.split("_"))

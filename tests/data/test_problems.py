@@ -92,3 +92,8 @@ def test_every_word_is_in_the_vocabulary_and_decoding_restores_the_text() -> Non
             ids = tokenizer(text).input_ids
             assert tokenizer.unk_token_id not in ids
             assert tokenizer.decode(ids) == text
+
+
+def test_an_unknown_split_is_refused() -> None:
+    with pytest.raises(ValueError, match="no split 'held_out'"):
+        tiny_problems("held_out", 1)  # type: ignore[arg-type]

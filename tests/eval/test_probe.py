@@ -122,6 +122,11 @@ def test_the_packaged_problems_are_asked_as_they_are() -> None:
     assert (sampling.n, sampling.temperature, sampling.top_p, sampling.max_tokens) == (4, 1.0, 1.0, 40)
 
 
+def test_the_system_prompt_of_a_run_is_asked_with() -> None:
+    probe = TaskProbe.of("tiny", {**SAMPLED, "questions": 3, "every": 2}, "Count with care.")
+    assert all(str(question.prompt).startswith("Count with care.") for question in probe.job.questions.questions)
+
+
 def test_sampling_is_seeded_and_grouped(random_model: Path) -> None:
     model, tokenizer = loaded(random_model)
 

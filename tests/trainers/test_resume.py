@@ -96,6 +96,7 @@ def everything(trainer: Any) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("build", RUNS, ids=lambda build: build.__name__)
 def test_a_kill_at_any_step_changes_nothing(build: Any, random_model: Path, tmp_path: Path) -> None:
     set_seed(0)
