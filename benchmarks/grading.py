@@ -3,7 +3,8 @@
 Every gold answer must be right against itself, in a box and inside sentences. Rewrites that a model would make
 (fractions, decimals, spacing, delimiters, units, thousands, intervals, sets, order of sums) must be equal to it; near
 misses (a neighbouring number, the other sign, a swapped fraction, a changed bracket, a lost or an added element,
-another power) must not.
+another power) must not. The corpus of tests/answers/corpus asks by kinds that are easily misread: right and asked are
+printed of each.
 """
 
 import json
@@ -18,6 +19,7 @@ from selfrl.answers import canonical_key, equivalent
 from selfrl.answers.kinds import is_number_key, split_list
 from selfrl.eval.extraction import find
 from selfrl.eval.grading import grade_math
+from tests.support.answer_corpus import cases
 
 MATH500 = Path(__file__).parents[2] / "shared" / "data" / "math500.jsonl"
 SENTENCES = (
@@ -200,6 +202,22 @@ def tally(golds: list[str], changes: tuple[Change, ...], wanted: bool) -> float:
     return sum(verdicts) / len(verdicts)
 
 
+def tally_kinds() -> float:
+    """Share of the corpus that is read rightly; prints a line a kind and what is not."""
+    verdicts: dict[str, list[bool]] = defaultdict(list)
+    failed = []
+    for case in cases():
+        good = case.is_right()
+        verdicts[case.kind].append(good)
+        failed += [] if good else [case]
+    for kind, several in verdicts.items():
+        print(f"  {kind}: {sum(several)} of {len(several)}")
+    for case in failed:
+        print("  ", case.kind, case.text)
+    everything = [good for several in verdicts.values() for good in several]
+    return sum(everything) / len(everything)
+
+
 def main() -> None:
     started = time.perf_counter()
     golds = [json.loads(line)["answer"] for line in MATH500.read_text().splitlines()]
@@ -211,10 +229,11 @@ def main() -> None:
     equal = tally(golds, REWRITES, True)
     print("near misses that must not be:")
     unequal = tally(golds, NEAR_MISSES, False)
+    print("kinds that are easily misread:")
+    kinds = tally_kinds()
     print(f"{time.perf_counter() - started:.0f} s")
-    print(
-        json.dumps({"golds_right": kept, "rewrites_equal": round(equal, 4), "near_misses_unequal": round(unequal, 4)})
-    )
+    figures = {"rewrites_equal": equal, "near_misses_unequal": unequal, "kinds_right": kinds}
+    print(json.dumps({"golds_right": kept, **{name: round(figure, 4) for name, figure in figures.items()}}))
 
 
 if __name__ == "__main__":

@@ -6,21 +6,26 @@ import re
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from selfrl.answers.extract import CONVENTIONS, Convention, extract_by
+from selfrl.answers.boxes import last_boxes
+from selfrl.answers.extract import CONVENTIONS, Convention, answering_part, extract_by
+from selfrl.answers.statement import statements
+from selfrl.eval.options import options_of
 
 MAX_LITERAL = 4000
 _LETTERED = re.compile(r"\(([A-J])\)")
 # "A dog" and "I think" are words
 _LETTER = re.compile(r"(?<![A-Za-z'])([B-HJ](?![A-Za-z'])|[AI](?![A-Za-z']|\s[a-z]))")
-_CHOICE_IS = re.compile(
-    r"(?i:\banswer[\s*]{0,9}(?:is|:))(?i:\s+option)?[\s:*$]{0,9}(?:\\(?:text|boxed|mathrm)\{)?"
-    r"(?:\(([A-Ja-j])\)|([A-Ja-j])(?=[.)*}$]|\s*$)|([B-HJ])(?![A-Za-z'])|([AI])(?![A-Za-z']|\s[a-z]))"
-)
 
 
 def _choice_is(text: str) -> str | None:
-    found = _CHOICE_IS.findall(text)
-    return "".join(found[-1]).upper() if found else None
+    """What the last statement that names an option says: its letter, or the whole of it where it names several."""
+    for span in statements(text, choice=True):
+        said = text[slice(*span)]
+        if boxes := last_boxes(said):
+            said = said[boxes[0].start : boxes[-1].end]
+        if options := options_of(said):
+            return said if len(options) > 1 else options[0]
+    return None
 
 
 def _last_choice(text: str) -> str | None:
@@ -65,7 +70,8 @@ def find(text: str, rules: Sequence[str]) -> str | None:
 
     The rules are the conventions of [`selfrl.answers.extract`] (`boxed`, `answer_tag`, `hashes`, `answer_is`,
     `last_number`) and `choice_is` ("the answer is (B)"), `last_choice`, `brackets` ([ANSWER]…[/ANSWER]),
-    `first_line` and `last_line`.
+    `first_line` and `last_line`. As in [`selfrl.answers.extract`], what follows a thought is searched, and a thought or
+    a last box that is not over states nothing.
 
     Example:
         >>> find(r"So \boxed{7}.", ["hashes", "boxed"]), find("It is 7.", ["boxed"])
@@ -73,6 +79,10 @@ def find(text: str, rules: Sequence[str]) -> str | None:
         >>> find("(A) is wrong, so (B).", ["choice_is", "last_choice"])
         'B'
     """
+    after = answering_part(text)
+    if after is None:
+        return None
+    text = text[slice(*after)]
     for rule in rules:
         found = FINDERS[rule](text) if rule in FINDERS else extract_by(text, cast(Convention, rule))
         if found is not None:

@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 from selfrl.answers import canonical_key, merge_keys
 from selfrl.answers.symbolic import keys_equivalent
 from selfrl.eval.literals import check_code, read_arguments, read_literal, returns
+from selfrl.eval.options import bare, options_of
 
 MERGE_BUDGET_S = 5.0
-_WRAPPED = re.compile(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}")
-_MARKS = re.compile(r"^[\s\"'`*$]+|[\s\"'`*.,$]+$")
 _BRACKETED = re.compile(r"\(([A-Za-z])\)")
-_OPTION = re.compile(r"(?i:option |choice )?(?:\(([A-Za-z])\)|([A-Za-z])[).:](?:\s|$)|([A-Za-z])$)")
 
 
 class Grade(NamedTuple):
@@ -155,18 +153,13 @@ def plain_text(text: str) -> str:
     >>> plain_text(r'"\text{Yes}".')
     'yes'
     """
-    return " ".join(_unwrapped(text).casefold().split())
-
-
-def _unwrapped(text: str) -> str:
-    return _MARKS.sub("", _WRAPPED.sub(lambda match: match[1], text))
+    return " ".join(bare(text).casefold().split())
 
 
 def _letter_of(answer: str) -> str:
-    """The option that an answer names; the whole answer where it names none."""
-    text = _unwrapped(answer)
-    found = _OPTION.match(text) if len(set(_BRACKETED.findall(text))) < 2 else None
-    return next(filter(None, found.groups())).upper() if found else plain_text(answer).upper()
+    """The option that an answer names; the whole answer where it names none, or several."""
+    options = options_of(answer)
+    return options[0] if len(options) == 1 and len(set(_BRACKETED.findall(answer))) < 2 else plain_text(answer).upper()
 
 
 def _words(text: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -21,7 +21,22 @@ from selfrl.generation import Prompt
 from selfrl.installation import mend
 
 LETTERS = "ABCDEFGHIJ"
-_TEMPLATES = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+
+
+class MissingValueError(ValueError):
+    """A row in which a value that its question or gold answer needs is null."""
+
+
+def _written(value: Any) -> Any:
+    """A value that a template writes."""
+    if value is None or value != value:
+        raise MissingValueError("a null value")
+    return value
+
+
+_TEMPLATES = ImmutableSandboxedEnvironment(
+    undefined=jinja2.StrictUndefined, keep_trailing_newline=True, finalize=_written
+)
 
 Row = dict[str, Any]
 
@@ -51,7 +66,8 @@ class QuestionSet:
 
     Args:
         questions: those that can be graded.
-        ungradable: how many were left out, because their own gold answer cannot be read.
+        ungradable: how many were left out, because they have no question or their own gold answer is missing or cannot
+            be read.
     """
 
     questions: list[Question]
@@ -98,14 +114,15 @@ def load_questions(
     count = layout.shots if shots is None else shots
     if count and task.shots_data is None:
         raise ValueError(f"The task {task.name} has no data for examples: ask for 0 shots.")
-    examples = read_rows(task.shots_data, data_seed)[:count] if count and task.shots_data else []
-    if len(examples) < count:
-        raise ValueError(f"The task {task.name} has {len(examples)} examples, {count} are asked for.")
-    asked = [_fill(task, layout, row, f"{data_seed}/example/{i}") for i, row in enumerate(examples)]
+    examples = read_rows(task.shots_data, data_seed) if count and task.shots_data else []
+    filled = (_filled(task, layout, row, f"{data_seed}/example/{i}") for i, row in enumerate(examples))
+    asked = list(itertools.islice((values for values in filled if values is not None), count))
+    if len(asked) < count:
+        raise ValueError(f"The task {task.name} has {len(asked)} examples, {count} are asked for.")
     questions = []
     for i, row in enumerate(rows):
-        values = _fill(task, layout, row, f"{data_seed}/{i}")
-        if gradable(task.grading, values["gold"], row):
+        values = _filled(task, layout, row, f"{data_seed}/{i}")
+        if values is not None and gradable(task.grading, values["gold"], row):
             questions.append(
                 Question(i, values["question"], _prompt(layout, style, values, asked), values["gold"], row)
             )
@@ -124,17 +141,10 @@ def read_rows(source: Source, data_seed: int = 0) -> list[Row]:
     if source.path is None:
         assert source.hub is not None
         return list(load_rows(source.hub, source.split, source.config))
-    path = Path(source.path)
     try:
-        if path.suffix != ".json" or not path.is_file():
-            return list(load_rows(source.path, source.split))
-        held = json.loads(path.read_text())
-    except (DatasetsError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): mend the file.") from error
-    lists = [v for v in held.values() if isinstance(v, list)] if isinstance(held, dict) else [held]
-    if len(lists) != 1 or not isinstance(lists[0], list) or not all(isinstance(row, dict) for row in lists[0]):
-        raise ValueError(f"{path} must be a list of rows, or an object with one such list.")
-    return list(lists[0])
+        return list(load_rows(source.path, source.split))
+    except DatasetsError as error:
+        raise ValueError(f"{source.path} cannot be read ({error}): mend the file.") from error
 
 
 def _procedural(family: str, size: int, seed: int) -> list[Row]:
@@ -146,6 +156,15 @@ def _procedural(family: str, size: int, seed: int) -> list[Row]:
         return [dict(row) for row in reasoning_gym.create_dataset(family, size=size, seed=seed)]
     except ValueError as error:
         raise ValueError(f"reasoning-gym cannot make problems of {family!r}: {error}.") from error
+
+
+def _filled(task: Task, layout: Layout, row: Row, seed: str) -> dict[str, str] | None:
+    """[`_fill`]; None for a row without a question, or with a null where a value belongs."""
+    try:
+        values = _fill(task, layout, row, seed)
+    except MissingValueError:
+        return None
+    return values if values["question"].strip() else None
 
 
 def _fill(task: Task, layout: Layout, row: Row, seed: str) -> dict[str, str]:
@@ -167,7 +186,7 @@ def _options(choices: Choices, row: Row, seed: str, where: str) -> tuple[str, st
     """The lettered options and the letter of the right one."""
     try:
         texts = list(row[choices.options] if isinstance(choices.options, str) else [row[c] for c in choices.options])
-        right = int(choices.right if isinstance(choices.right, int) else row[choices.right])
+        right = int(choices.right if isinstance(choices.right, int) else _written(row[choices.right]))
     except KeyError as error:
         raise ValueError(f"{where}: the data has no column {error}, it has {', '.join(row)}.") from error
     if not 0 <= right < len(texts) <= len(LETTERS):
@@ -175,7 +194,7 @@ def _options(choices: Choices, row: Row, seed: str, where: str) -> tuple[str, st
     order = list(range(len(texts)))
     if choices.shuffle:
         random.Random(seed).shuffle(order)
-    lines = [f"({LETTERS[i]}) {str(texts[k]).strip()}" for i, k in enumerate(order)]
+    lines = [f"({LETTERS[i]}) {str(_written(texts[k])).strip()}" for i, k in enumerate(order)]
     return "\n".join(lines), LETTERS[order.index(right)]
 
 
@@ -193,6 +212,7 @@ def render(template: str, values: Mapping[str, Any], where: str) -> str:
     """A template filled in; `where` names it in errors.
 
     Raises:
+        MissingValueError: for a null where the template writes or reads a value.
         ValueError: for a column that the row does not have, or a template that cannot be read.
 
     Example:
@@ -202,6 +222,8 @@ def render(template: str, values: Mapping[str, Any], where: str) -> str:
     try:
         return _TEMPLATES.from_string(template).render(values)
     except jinja2.UndefinedError as error:
+        if (error.message or "").startswith("'None' has no"):
+            raise MissingValueError(f"{where}: a value is null.") from error
         columns = ", ".join(values.get("row", values))
         raise ValueError(f"{where}: {error.message}; the data has the columns {columns}.") from error
     except jinja2.TemplateError as error:

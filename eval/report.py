@@ -59,7 +59,10 @@ def remarks(results: dict[str, Any]) -> list[str]:
                 f"{name}: {scores['failed']} questions got no completion and are left out: too long, or refused."
             )
         if entry["ungradable"]:
-            found.append(f"{name}: {entry['ungradable']} questions are left out, their gold answer cannot be read.")
+            found.append(
+                f"{name}: {entry['ungradable']} questions are left out: no question, or a gold answer that is missing "
+                "or cannot be read."
+            )
         if scores["undecided"]:
             found.append(
                 f"{name}: {percent(scores['undecided'])} % of the answers could not be graded safely and count as "

@@ -28,7 +28,8 @@ class ContrastiveAgreementReward(PromptGroupReward):
     This needs selfrl's trainers with `teacher=TeacherConfig()`.
 
     Abstains (None): a view whose opposite has no label, or that itself agrees beyond `max_agreement`; a completion
-    whose answer is unsafe to read, or could not be compared in time. A completion without an answer gets 0.
+    whose answer is unsafe to read, or could not be compared with the label in time. A completion without an answer
+    gets 0.
 
     Raises:
         ValueError: without the columns, for a view other than 0 or 1, for a pair with one view in the batch, or

@@ -34,7 +34,7 @@ class MajorityVoteReward(PromptGroupReward):
 
     Abstains (None): the whole group if it has no label (nobody answers, a tie under "abstain", `min_votes`,
     `min_margin`) or agrees beyond `max_agreement`; a completion whose answer is unsafe to read, or could not be
-    compared with the others in time. A completion without an answer gets 0.
+    compared with the label in time. A completion without an answer gets 0.
 
     With `voters="teacher"`, y* is the majority of a slowly moving teacher's completions: Co-rewarding II (2508.00410).
     This needs selfrl's trainers with `teacher=TeacherConfig()`.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from selfrl.answers import canonical_key, read_answer
 from selfrl.answers.gold import right_label
 from selfrl.answers.keys import ReadAnswer
+from selfrl.answers.majority import Pairs, in_doubt
 from selfrl.conversation import prompt_text
 from selfrl.distributed import over_all_processes
 from selfrl.group_record import GroupVote
@@ -26,7 +27,8 @@ class Group:
         prompt: its text, see [`selfrl.conversation.prompt_text`].
         texts: the completions.
         answers: as they were read; what is unsafe to read is told from what is not there.
-        keys: canonical keys, one spelling a meaning; None without an answer, or with one that could not be compared.
+        keys: canonical keys, one spelling a meaning; None without an answer.
+        undecided: pairs of keys that could not be compared: they may or may not mean the same.
         label: what was elected; None without a label.
         columns: the columns and signals that the reward declares.
     """
@@ -35,6 +37,7 @@ class Group:
     texts: tuple[str, ...]
     answers: tuple[ReadAnswer, ...]
     keys: tuple[str | None, ...]
+    undecided: Pairs
     label: str | None
     columns: Mapping[str, tuple[Any, ...]]
 
@@ -57,8 +60,8 @@ class PromptGroupReward(BaseReward):
     Answers are read once, groups gathered over all processes, keys merged by meaning and the label elected by `rule`;
     the vote is logged and told to the trainer. The main process computes for all.
 
-    Abstains (None): where `group_rewards` does; and a completion whose answer is unsafe to read or could not be
-    compared with the others in time, whatever `group_rewards` gives it.
+    Abstains (None): where `group_rewards` does; and a completion whose answer is unsafe to read, or could not be
+    compared with the label in time (without a label, with another answer), whatever `group_rewards` gives it.
 
     Attributes of a subclass, or set by its constructor:
         rule: how the label is elected, and whether answers are read as keys or raw.
@@ -145,7 +148,8 @@ class PromptGroupReward(BaseReward):
                         f"{self.__name__}.group_rewards gave {len(given)} rewards for {len(rows)} completions: give "
                         "each one, or None."
                     )
-                for row, reward in zip(rows, settled(given, group.answers, group.keys), strict=True):
+                kept = settled(given, group.answers, group.keys, group.label, group.undecided)
+                for row, reward in zip(rows, kept, strict=True):
                     rewards[row] = reward
                 groups.append(group)
                 verdicts = {right(self._canonical(group.label), members[row].gold) for row in rows} - {None}
@@ -154,7 +158,9 @@ class PromptGroupReward(BaseReward):
                 votes.append(GroupVote(rows, group.keys, group.label, verdict))
         if not groups:
             return rewards, ({}, votes)
-        metrics = vote_metrics([group.keys for group in groups], rewards, [member.answer for member in members])
+        doubtful = sum(in_doubt(key, group.label, group.undecided) for group in groups for key in group.keys)
+        answers = [member.answer for member in members]
+        metrics = vote_metrics([group.keys for group in groups], rewards, answers, doubtful)
         metrics |= label_accuracy([vote.label_is_right for vote in votes])
         return rewards, (metrics | self.group_metrics(groups), votes)
 
@@ -163,17 +169,19 @@ class PromptGroupReward(BaseReward):
         own = [[members[row].answer for row in rows] for rows in question]
         if self.voters == "teacher":
             teachers = [[answer for row in rows for answer in members[row].teacher] for rows in question]
-            merged = self.rule.merged(*own, *teachers)
+            merged, undecided = self.rule.merged(*own, *teachers)
             keys, voters = merged[: len(own)], merged[len(own) :]
         else:
-            keys = voters = self.rule.merged(*own)
-        labels = [self.rule.label(group) for group in voters]
+            keys, undecided = self.rule.merged(*own)
+            voters = keys
+        labels = [self.rule.label(group, undecided) for group in voters]
         return [
             Group(
                 prompt=members[rows[0]].prompt,
                 texts=tuple(members[row].text for row in rows),
                 answers=tuple(answers),
                 keys=group_keys,
+                undecided=undecided,
                 label=label,
                 columns={name: tuple(members[row].columns[i] for row in rows) for i, name in enumerate(self._declared)},
             )

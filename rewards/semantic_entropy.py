@@ -49,7 +49,7 @@ class SemanticEntropyReward(PromptGroupReward):
     H ≥ log G, where no two agree, never count; groups with H ≤ 0, where all agree, have nothing to learn from.
 
     Abstains (None): a gated group; a completion whose answer is unsafe to read, or could not be compared with the
-    others in time. A completion without an answer is a cluster of its own and gets 0.
+    most common one in time. A completion without an answer is a cluster of its own and gets 0.
 
     Args:
         low: lower bound of H in nats, exclusive.

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from selfrl.answers import merge_keys, vote
 from selfrl.answers.keys import KeyMode, ReadAnswer
-from selfrl.answers.majority import Ties
+from selfrl.answers.majority import MergedKeys, Pairs, Ties, in_doubt
 from selfrl.rewards.contract import Metrics
 
 Voters = Literal["group", "teacher"]
@@ -47,19 +47,23 @@ class VoteRule:
         if self.max_agreement is not None and not 0 < self.max_agreement <= 1:
             raise ValueError(f"`max_agreement` is {self.max_agreement}: it is a share, above 0 and at most 1.")
 
-    def label(self, keys: Sequence[str | None]) -> str | None:
-        """The group's label, or None."""
-        return vote(keys, ties=self.ties, min_votes=self.min_votes, min_margin=self.min_margin)
+    def label(self, keys: Sequence[str | None], undecided: Pairs = ()) -> str | None:
+        """The group's label, or None; see [`selfrl.answers.vote`]."""
+        return vote(keys, ties=self.ties, min_votes=self.min_votes, min_margin=self.min_margin, undecided=undecided)
 
     def gated(self, keys: Sequence[str | None]) -> bool:
         """Whether the group agrees more than `max_agreement`."""
         return self.max_agreement is not None and agreement(keys) > self.max_agreement
 
-    def merged(self, *parts: Sequence[ReadAnswer]) -> list[tuple[str | None, ...]]:
-        """The keys of each part's answers, all compared with each other: one spelling a meaning."""
+    def merged(self, *parts: Sequence[ReadAnswer]) -> tuple[list[tuple[str | None, ...]], Pairs]:
+        """The keys of each part's answers, all compared with each other: one spelling a meaning.
+
+        With them come the pairs of keys that could not be compared.
+        """
         keys = [answer.key for part in parts for answer in part]
-        rest = iter(keys if self.mode == "raw" else merge_keys(keys))
-        return [tuple(next(rest) for _ in part) for part in parts]
+        merged = MergedKeys(keys) if self.mode == "raw" else merge_keys(keys)
+        rest = iter(merged)
+        return [tuple(next(rest) for _ in part) for part in parts], merged.undecided
 
 
 def checked_voters(voters: Voters) -> Voters:
@@ -94,30 +98,45 @@ def cluster_shares(keys: Sequence[str | None]) -> list[float]:
 
 
 def settled(
-    rewards: Sequence[float | None], answers: Sequence[ReadAnswer], keys: Sequence[str | None]
+    rewards: Sequence[float | None],
+    answers: Sequence[ReadAnswer],
+    keys: Sequence[str | None],
+    label: str | None = None,
+    undecided: Pairs = (),
 ) -> list[float | None]:
-    """A group's rewards, with None for an answer that is unsafe to read, or whose key the merge could not decide.
+    """A group's rewards, with None for an answer that is unsafe to read, or that may or may not be the label.
 
     Args:
         rewards: of the group.
         answers: as read.
         keys: as merged.
+        label: what the group elected.
+        undecided: pairs of keys that could not be compared.
     """
     return [
-        None if a.unreadable or (a.key is not None and key is None) else reward
-        for reward, a, key in zip(rewards, answers, keys, strict=True)
+        None if answer.unreadable or in_doubt(key, label, undecided) else reward
+        for reward, answer, key in zip(rewards, answers, keys, strict=True)
     ]
 
 
 def vote_metrics(
-    groups: Sequence[Sequence[str | None]], rewards: Sequence[float | None], answers: Sequence[ReadAnswer]
+    groups: Sequence[Sequence[str | None]],
+    rewards: Sequence[float | None],
+    answers: Sequence[ReadAnswer],
+    undecided: int = 0,
 ) -> Metrics:
     """What a vote looked like, for the log: shares in 0..1 over the global batch.
 
     `majority_ratio` is the mean share of each group's most common answer; `concentration` the share of the batch's
     most common answer over all prompts, the cheapest sign of collapse; `labelled` the share of completions with a
     reward; `no_answer`, `unreadable` and `undecided` the shares of completions without an answer, with an unsafe one,
-    or with one that could not be compared within the budget.
+    or with one of which it is not known whether it is the label.
+
+    Args:
+        groups: merged keys.
+        rewards: of the global batch.
+        answers: of the global batch.
+        undecided: completions whose answer could not be compared with the label.
     """
     everything = [key for group in groups for key in group]
     return {
@@ -126,8 +145,7 @@ def vote_metrics(
         "labelled": sum(reward is not None for reward in rewards) / len(rewards),
         "no_answer": sum(a.key is None and not a.unreadable for a in answers) / len(answers),
         "unreadable": sum(a.unreadable for a in answers) / len(answers),
-        "undecided": (sum(a.key is not None for a in answers) - sum(key is not None for key in everything))
-        / len(answers),
+        "undecided": undecided / len(answers),
     }
 
 

@@ -5,47 +5,59 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from selfrl.answers.boxes import find_boxes, last_boxes
 from selfrl.answers.limits import MAX_ANSWER
+from selfrl.answers.statement import stated
 
-_BRACES = re.compile(r"\\(?:boxed|fbox)\s{0,9}\{|\\.|[{}]", re.DOTALL)
-_BARE_BOX = re.compile(r"\\boxed[ \t]{1,9}([^\s{}$\\]{1,50})")
-_ANSWER_IS = re.compile(r"\banswer[\s*]{0,9}(?:is|:|=)[\s:*]{0,9}", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<!\\)[.!?](?:\s|$)|\n")  # "\! " is a LaTeX blank
-# A dollar sign before a blank, or a second one before a digit, is money.
-_MATH = (
-    r"(?:\$\$[^$]{1,1000}\$\$|\$(?!\s)(?:[^$\\]|\\.){1,1000}(?<!\s)\$(?!\d)"
-    r"|\\\((?:(?!\\\)).){1,1000}\\\)|\\\[(?:(?!\\\]).){1,1000}\\\])"
+_THOUGHT = re.compile(r"[<\[](/?)(?:think|thinking|thought|reasoning)[>\]]", re.IGNORECASE)
+_SPECIAL = re.compile(r"(?:\s{0,9}(?:<\|[^|<>]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>))+\s*\Z")
+_SPECIALS_AT = 1000  # characters at the end that are searched for them
+_OPEN_TAG, _CLOSE_TAG = re.compile("<answer>", re.IGNORECASE), re.compile("</answer>", re.IGNORECASE)
+_BARE_NUMBER = re.compile(r"[-+$]{0,2}\d[\d,./]*\s?%?\$?")
+_NUMBER = re.compile(
+    r"(?:(?<![\w.,)\]}])-)?(?:\d{1,15} \d{1,15}/\d{1,15}(?![\d/])|(?:\d[\d,]*(?:\.\d+)?|(?<!\d)\.\d+)(?:/\d+)?)"
 )
-_FORMULAS = re.compile(rf"{_MATH}(?:(?:,|\s(?:and|or)|,\s(?:and|or))\s{_MATH}){{0,20}}", re.DOTALL)
-_GOES_ON = re.compile(
-    r"\s*(?:[-+*/=<>^_\\$%\d]|\((?![a-zA-Z])"
-    r"|(?:hundred|thousand|million|billion|trillion|dozen|percent|times|to|plus|minus|out|or|over)\b)"
-)
-_BARE_NUMBER = re.compile(r"[-+$]{0,2}\d[\d,./]*\s?%?")
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
-
 
 Convention = Literal["boxed", "answer_tag", "hashes", "answer_is", "last_number"]
+
+
+class Found(NamedTuple):
+    """An answer in a text: where it stands, and what it says there.
+
+    Args:
+        start: of its first character.
+        end: behind its last.
+        text: what stands there, without blanks around it; several boxes are a list of their contents.
+    """
+
+    start: int
+    end: int
+    text: str
 
 
 def extract(text: str, *, last_number: bool = False) -> str | None:
     r"""The answer that a completion states, or None.
 
-    The first convention that is present wins, in this order: the last balanced `\boxed{}` or `\fbox{}` (or
-    `\boxed 5`), the last `<answer>…</answer>`, the line after the last `####`, what follows the last "answer is" or
-    "answer:" (the formulas between dollar signs or `\(…\)` there, or else the rest of the sentence). A `####` line
-    that is not the text's last counts only if it is a number: Markdown has headings like it. The last number of the
-    text counts only if asked for: taken by default, it makes completions agree that state no answer.
+    What follows the thought (`<think>…</think>`) decides; a thought that is not over, or a last box that is not
+    closed, states none. The first convention that is present wins, in this order: the last balanced `\boxed{}` or
+    `\fbox{}` (or `\boxed 5`), with the boxes that "and", "or" or a comma joins to it; the last `<answer>…</answer>`,
+    and in it the same conventions; the line after the last `####`; what follows the last "answer is", "answer:" or a
+    heading "Answer" (the formulas between dollar signs or `\(…\)` there, or else the sentence without its clauses and
+    remarks). A `####` line that is not the text's last counts only if it is a number: Markdown has headings like it.
+    The last number of the text counts only if asked for: taken by default, it makes completions agree that state no
+    answer.
 
     An empty answer, or one of more than 1000 characters, is None.
 
     Example:
         >>> extract(r"First \boxed{1}, no: \boxed{\frac{1}{2}}.")
         '\\frac{1}{2}'
-        >>> extract("So 3 apples, 4 pears. The answer is 7.")
+        >>> extract("So 3 apples, 4 pears. The answer is 7, because 3 + 4 = 7.")
         '7'
+        >>> extract("<think>The answer is 3.</think> I do not know.") is None
+        True
         >>> extract("There are 7 in all.") is None, extract("There are 7 in all.", last_number=True)
         (True, '7')
     """
@@ -55,8 +67,8 @@ def extract(text: str, *, last_number: bool = False) -> str | None:
 
 def find_answer(text: str, *, last_number: bool = False) -> str | None:
     """[`extract`] without its bounds: what stands where an answer belongs, however long, or empty."""
-    span = answer_span(text, last_number=last_number)
-    return None if span is None else text[slice(*span)]
+    found = _found(text, last_number)
+    return None if found is None else found.text
 
 
 def answer_span(text: str, *, last_number: bool = False) -> tuple[int, int] | None:
@@ -65,11 +77,8 @@ def answer_span(text: str, *, last_number: bool = False) -> tuple[int, int] | No
     >>> answer_span(r"so \boxed{ 42 }")
     (11, 13)
     """
-    for convention, find in _FINDERS.items():
-        span = find(text) if convention != "last_number" or last_number else None
-        if span is not None:
-            return _stripped(text, span)
-    return None
+    found = _found(text, last_number)
+    return None if found is None else (found.start, found.end)
 
 
 def extract_by(text: str, convention: Convention) -> str | None:
@@ -82,88 +91,116 @@ def extract_by(text: str, convention: Convention) -> str | None:
         >>> extract_by(r"The answer is \boxed{7}.", "boxed"), extract_by("The answer is 7.", "boxed")
         ('7', None)
     """
-    span = _FINDERS[convention](text)
-    answer = None if span is None else text[slice(*_stripped(text, span))]
-    return answer if answer and len(answer) <= MAX_ANSWER else None
+    find = _FINDERS[convention]
+    after = answering_part(text)
+    found = None if after is None else find(text[slice(*after)])
+    return found.text if found and found.text and len(found.text) <= MAX_ANSWER else None
 
 
 def boxed(text: str) -> str | None:
-    r"""Content of the last balanced `\boxed{}`, `\fbox{}` or `\boxed 5`; None without one."""
-    span = _boxed_span(text)
-    return None if span is None else text[slice(*span)]
+    r"""Content of the last balanced `\boxed{}`, `\fbox{}` or `\boxed 5` as it stands; None without one."""
+    closed = find_boxes(text).closed
+    return text[closed[-1].start : closed[-1].end] if closed else None
 
 
-def _boxed_span(text: str) -> tuple[int, int] | None:
-    if "box" not in text:
+def after_thought(text: str) -> tuple[int, int] | None:
+    r"""Where what follows a thought starts and ends, special tokens aside; None if the thought is not over.
+
+    >>> text = "<think>3?</think> It is 4.<|im_end|>"
+    >>> text[slice(*after_thought(text))]
+    ' It is 4.'
+    >>> after_thought("<think>3?") is None
+    True
+    """
+    start = 0
+    if last := _last_match(_THOUGHT, text):
+        if not last[1]:
+            return None
+        start = last.end()
+    tail = max(start, len(text) - _SPECIALS_AT)
+    special = _SPECIAL.search(text, tail)
+    return start, special.start() if special else len(text)
+
+
+def answering_part(text: str) -> tuple[int, int] | None:
+    r"""Where the text that can state an answer starts and ends; None if its thought, or its last box, is not over.
+
+    >>> answering_part("It is 4."), answering_part("<think>3?"), answering_part(r"\boxed{\frac{1")
+    ((0, 8), None, None)
+    """
+    after = after_thought(text)
+    return None if after is None or find_boxes(text[slice(*after)]).unfinished else after
+
+
+def _found(text: str, last_number: bool) -> Found | None:
+    after = answering_part(text)
+    if after is None:
         return None
-    opened: list[int | None] = []  # where each open brace's box content starts; None for other braces
-    last = (-1, -1)
-    for match in _BRACES.finditer(text):
-        token = match.group()
-        if token == "}":
-            start = opened.pop() if opened else None
-            if start is not None and start > last[0]:
-                last = (start, match.start())
-        elif token.endswith("{") and token != r"\{":
-            opened.append(match.end() if len(token) > 1 else None)
-    bare = _last_match(_BARE_BOX, text, max(last[1], 0))
-    if bare:
-        return bare.start(1), bare.start(1) + len(bare[1].rstrip(".,"))
-    return last if last[0] >= 0 else None
+    found = _first(text[slice(*after)], last_number)
+    return found and Found(found.start + after[0], found.end + after[0], found.text)
 
 
-def _answer_tag(text: str) -> tuple[int, int] | None:
-    end = text.rfind("</answer>")
-    start = text.rfind("<answer>", 0, max(end, 0))
-    return None if end < 0 or start < 0 else (start + len("<answer>"), end)
+def _first(text: str, last_number: bool = False) -> Found | None:
+    for convention, find in _FINDERS.items():
+        found = find(text) if convention != "last_number" or last_number else None
+        if found is not None:
+            return found
+    return None
 
 
-def _hashes(text: str) -> tuple[int, int] | None:
+def _boxed(text: str) -> Found | None:
+    boxes = last_boxes(text)
+    contents = dict.fromkeys(text[box.start : box.end].strip() for box in boxes)
+    if len(contents) < 2:
+        return _stripped(text, boxes[-1].start, boxes[-1].end) if boxes else None
+    return Found(boxes[0].start, boxes[-1].end, ", ".join(contents))
+
+
+def _answer_tag(text: str) -> Found | None:
+    opened, closed = _last_match(_OPEN_TAG, text), _last_match(_CLOSE_TAG, text)
+    if opened is None or closed is None or closed.start() < opened.end():
+        return None
+    inside = text[opened.end() : closed.start()]
+    found = _boxed(inside) or _hashes(inside) or _answer_is(inside)
+    if found is not None:
+        return Found(found.start + opened.end(), found.end + opened.end(), found.text)
+    return _stripped(text, opened.end(), closed.start())
+
+
+def _hashes(text: str) -> Found | None:
     at = text.rfind("####")
     if at < 0:
         return None
     line, _, after = text[at + 4 :].partition("\n")
-    if after.strip() and not _BARE_NUMBER.fullmatch(line.strip()):
+    if after.strip() and not _BARE_NUMBER.fullmatch(line.strip(" \t\r*$")):
         return None
-    return at + 4, at + 4 + len(line)
+    return _stripped(text, at + 4, at + 4 + len(line))
 
 
-def _answer_is(text: str) -> tuple[int, int] | None:
-    match = _last_match(_ANSWER_IS, text)
-    if match is None:
-        return None
-    rest = text[match.end() : match.end() + MAX_ANSWER + 1]
-    start = match.end() + len(rest) - len(rest.lstrip())
-    rest = rest.lstrip()
-    formulas = _FORMULAS.match(rest)
-    end = _SENTENCE_END.search(rest, formulas.end() if formulas else 0)
-    if formulas:
-        # "$3$ hours and $20$ minutes" is one answer
-        after = rest[formulas.end() : end.start() if end else None]
-        if not _GOES_ON.match(after) and not re.search(_MATH, after, re.DOTALL):
-            return start, start + formulas.end()
-    answer = (rest[: end.start()] if end else rest).removesuffix("**")
-    return start, start + len(answer)
+def _answer_is(text: str) -> Found | None:
+    span = stated(text)
+    return None if span is None else _stripped(text, *span)
 
 
-def _number(text: str) -> tuple[int, int] | None:
+def _number(text: str) -> Found | None:
     last = _last_match(_NUMBER, text)
-    return last.span() if last else None
+    return last and Found(*last.span(), last.group())
 
 
-def _stripped(text: str, span: tuple[int, int]) -> tuple[int, int]:
-    answer = text[slice(*span)]
-    start = span[0] + len(answer) - len(answer.lstrip())
-    return start, start + len(answer.strip())
+def _stripped(text: str, start: int, end: int) -> Found:
+    answer = text[start:end]
+    start += len(answer) - len(answer.lstrip())
+    answer = answer.strip()
+    return Found(start, start + len(answer), answer)
 
 
-def _last_match(pattern: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
-    last = deque(pattern.finditer(text, start), maxlen=1)
+def _last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    last = deque(pattern.finditer(text), maxlen=1)
     return last[0] if last else None
 
 
-_FINDERS: dict[Convention, Callable[[str], tuple[int, int] | None]] = {
-    "boxed": _boxed_span,
+_FINDERS: dict[Convention, Callable[[str], Found | None]] = {
+    "boxed": _boxed,
     "answer_tag": _answer_tag,
     "hashes": _hashes,
     "answer_is": _answer_is,

@@ -7,6 +7,8 @@ import re
 # A hyphen joins words of two letters or more; beside a single letter it is a minus.
 WORDS = re.compile(r"(?i:no)|(?=.*[a-zA-Z]{3})[a-zA-Z]+(?:(?:[ ']|(?<=[a-zA-Z]{2})-(?=[a-zA-Z]{2}))[a-zA-Z]+)*")
 _NUMBER = re.compile(r"-?\d+(?:/\d+)?")
+# A time of day, or a ratio of whole numbers.
+_CLOCK = re.compile(r"\d+(?::\d+)+(?: [ap]m)?|\d{1,2} [ap]m")
 # What the parser would misread: it multiplies the letters of a word, and ignores a numeral's base.
 _UNREADABLE = re.compile(r"(?:(?<![\\{a-zA-Z])|(?<=\\\{))[a-zA-Z]{4,}|\d_")
 _OPEN, _CLOSE = "([{", ")]}"
@@ -22,21 +24,23 @@ def is_number_key(key: str) -> bool:
 
 
 def is_word_key(key: str) -> bool:
-    """Whether a canonical key is plain words or a single letter, with no mathematics to compare.
+    """Whether a canonical key is plain words or a single letter but i and e, with no mathematics to compare.
 
     >>> is_word_key("monday"), is_word_key("B"), is_word_key("x+1")
     (True, True, False)
     """
-    return (len(key) == 1 and key.isalpha()) or (key.islower() and WORDS.fullmatch(key) is not None)
+    return (len(key) == 1 and key.isalpha() and key not in "ei") or (key.islower() and WORDS.fullmatch(key) is not None)
 
 
 def is_opaque_key(key: str) -> bool:
-    """Whether a key equals nothing but itself: words, choice letters, numerals in a stated base, what no parser reads.
+    """Whether a key equals nothing but itself.
 
-    >>> is_opaque_key("monday"), is_opaque_key("52_{8}"), is_opaque_key("52")
-    (True, True, False)
+    Such are words, choice letters, times of day, ratios, numerals in a stated base and what no parser reads.
+
+    >>> is_opaque_key("monday"), is_opaque_key("52_{8}"), is_opaque_key("4:30 pm"), is_opaque_key("52")
+    (True, True, True, False)
     """
-    return is_word_key(key) or _UNREADABLE.search(key) is not None
+    return is_word_key(key) or _CLOCK.fullmatch(key) is not None or _UNREADABLE.search(key) is not None
 
 
 def is_exact_key(key: str) -> bool:
@@ -85,3 +89,15 @@ def split_list(text: str) -> list[str] | None:
             parts.append(text[start:i])
             start = i + 1
     return [*parts, text[start:]] if depth == 0 else None
+
+
+def could_be_equal(a: str, b: str) -> bool:
+    r"""Whether the spelling of two different keys leaves open that they are equal.
+
+    >>> could_be_equal("2", r"\sqrt{4}"), could_be_equal("2", "3"), could_be_equal("(1,x)", "[1,x]")
+    (True, False, False)
+    """
+    if is_opaque_key(a) or is_opaque_key(b) or (is_exact_key(a) and is_exact_key(b)):
+        return False
+    kinds = brackets(a), brackets(b)
+    return None in kinds or kinds[0] == kinds[1]

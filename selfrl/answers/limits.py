@@ -8,10 +8,11 @@ MAX_ANSWER = 1000  # characters; a longer "answer" is none
 MAX_DIGITS = 100  # in a row
 MAX_NESTING = 12  # brackets inside brackets
 MAX_GROWTH = 100_000  # the product of chained exponents, as in (9^{300})^{300}
+CLOCK_FACTOR = 2.5  # on the clock, an operation of the grading child may take so many times its processor time
 MAX_ARITHMETIC_DIGITS = 6  # all digits of an exponent that is a sum or product of numbers, as in 9^{99\cdot99}
 
 _OPEN, _CLOSE = "([{", ")]}"
-_DIGIT_RUN = re.compile(rf"\d{{{MAX_DIGITS},}}")
+_DIGIT_RUN = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
 _TOWER = re.compile(r"\^-?\d+\^")
 _BIG_EXPONENT = re.compile(r"\^[{(]?[+-]?0*[1-9]\d{4,}")
 _BIG_FACTORIAL = re.compile(r"\d{5,}!|!!")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 
 from selfrl.answers.limits import MAX_DIGITS
 
-MAX_RESULT_DIGITS = 400
+MAX_RESULT_DIGITS = MAX_DIGITS - 1  # decimal exponent of a number that is its own key; a longer one stays a power
 
 _UNSIGNED = r"(?:\d+\.?\d*|\.\d+)"
 _DECIMAL = re.compile(rf"([+-]?)({_UNSIGNED})")
@@ -18,7 +19,9 @@ _REPEATING = re.compile(r"([+-]?)(\d*)\.(\d*)\\(?:overline|bar|dot)\{(\d+)\}")
 _SCIENTIFIC = re.compile(rf"([+-]?)({_UNSIGNED})(?:(?:\\times|\\cdot|\*)10\^\{{([+-]?\d+)\}}|[eE]([+-]?\d+))")
 _POWER = re.compile(r"(\d+)\^\{(-?\d+)\}")
 
-_GROUPED = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+# a group that leads with 0 separates nothing
+_GROUPED = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_GROUPS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _GROUPED_NUMBER = re.compile(rf"[+-]?(?:{_GROUPED}|{_GROUPED}/{_GROUPED}|\\frac\{{{_GROUPED}\}}\{{{_GROUPED}\}})")
 _SPACED_NUMBER = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 
@@ -32,6 +35,21 @@ def join_thousands(text: str) -> str:
     if _GROUPED_NUMBER.fullmatch(text):
         return text.replace(",", "")
     return text.replace(" ", "") if _SPACED_NUMBER.fullmatch(text) else text
+
+
+def join_groups(text: str) -> str:
+    r"""Remove thousands separators outside brackets where something follows the number, as in "1,000x".
+
+    >>> join_groups(r"1,234\pi"), join_groups("(60,120)"), join_groups("1,2,300")
+    ('1234\\pi', '(60,120)', '1,2,300')
+    """
+
+    def joined(match: re.Match[str]) -> str:
+        before = text[: match.start()]
+        depth = sum(before.count(c) for c in "([{") - sum(before.count(c) for c in ")]}")
+        return match[0] if depth > 0 else match[0].replace(",", "")
+
+    return _GROUPS.sub(joined, text)
 
 
 def exact_number(text: str) -> Fraction | None:
@@ -64,14 +82,27 @@ def exact_number(text: str) -> Fraction | None:
         return _signed(match[1], Fraction(int(whole + fixed + period) - int(whole + fixed or 0), nines))
     if match := _SCIENTIFIC.fullmatch(text):
         exponent = int(match[3] or match[4])
-        if abs(exponent) > MAX_RESULT_DIGITS:
+        if abs(exponent) + len(match[2]) - 1 > MAX_RESULT_DIGITS:
             return None
         return _signed(match[1], _fraction(match[2]) * Fraction(10) ** exponent)
     if match := _POWER.fullmatch(text):
         base, exponent = int(match[1]), int(match[2])
-        small = len(match[1]) * abs(exponent) <= MAX_RESULT_DIGITS
+        small = len(match[1]) <= MAX_RESULT_DIGITS and abs(exponent) * math.log10(base or 1) <= MAX_RESULT_DIGITS
         return Fraction(base) ** exponent if small and base else None
     return None
+
+
+def long_power(text: str) -> str | None:
+    r"""A number in scientific notation whose value is too long to write, with its power of ten in LaTeX; else None.
+
+    >>> long_power("6.02e120"), long_power("2e3") is None
+    ('301/50\\cdot10^{120}', True)
+    """
+    match = _SCIENTIFIC.fullmatch(text)
+    if match is None or exact_number(text) is not None:
+        return None
+    mantissa, exponent = _signed(match[1], _fraction(match[2])), int(match[3] or match[4])
+    return f"10^{{{exponent}}}" if mantissa == 1 else rf"{mantissa}\cdot10^{{{exponent}}}"
 
 
 def _fraction(digits: str) -> Fraction:

@@ -12,13 +12,18 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+from selfrl.answers.kinds import could_be_equal
+from selfrl.answers.limits import CLOCK_FACTOR
 
 START_LIMIT_S = 60.0  # importing math-verify on a busy machine
 MAX_EXPRESSION = 300  # characters; a longer key is not handed to the parser
 STALLS = 2  # after so many a key is not read, or a pair not compared, again
-STALL_LIMIT_S = 1.0  # one reading or comparison
+STALL_LIMIT_S = 0.4  # of processor time, one reading or comparison
 GRACE_S = 1.0  # what the child may take beyond an operation's limit before the whole child is killed
 # With this process's own search path, so that both import the same selfrl.
 _CHILD = """import json, sys
@@ -44,13 +49,26 @@ class _ChildDiedError(Exception):
         self.culprits = culprits
 
 
+class Clusters(NamedTuple):
+    """Keys by what they equal.
+
+    Args:
+        labels: for each key the index of the first key that it equals; its own if it equals none.
+        undecided: pairs (i, j) of first keys, i < j, of which it could not be told whether they are equal.
+    """
+
+    labels: list[int]
+    undecided: frozenset[tuple[int, int]]
+
+
 class SymbolicWorker:
     """Clusters keys by mathematical equality in a child process, started at first use and after each death.
 
-    A key on which the child stalls is left out and the others go on, within the budget; no single operation may take
-    more than a second or a quarter of the budget. A key over 300 characters, one that has stalled the parser twice, or
-    a pair that has stalled the comparison twice, is left out at once. Safe to call from several threads; a forked
-    process starts a child of its own. `counts` tells what went wrong.
+    What stalls is killed, and the others go on, within the budget; no single operation may take more than 0.4 s or a
+    quarter of the budget in processor time, or two and a half times that on the clock. A key over 300 characters, one
+    that has stalled the parser twice or stalls with several others, or a pair that has stalled the comparison twice, is
+    not tried: it stays undecided. Safe to call from several threads; a forked process starts a child of its own.
+    `counts` tells what went wrong.
     """
 
     _process: subprocess.Popen[bytes] | None = None
@@ -61,10 +79,8 @@ class SymbolicWorker:
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
-    def cluster(self, keys: Sequence[str], budget_s: float) -> list[int]:
-        """For each key the index of the first key it equals; -1 if that could not be decided in time.
-
-        The budget, in seconds, starts when the child is ready.
+    def cluster(self, keys: Sequence[str], budget_s: float) -> Clusters:
+        """Which keys are equal, as far as that can be told within `budget_s` seconds from when the child is ready.
 
         Raises:
             RuntimeError: if the child does not start.
@@ -72,23 +88,41 @@ class SymbolicWorker:
         with self._lock:
             self._start()
             deadline = time.monotonic() + budget_s
-            labels: list[int | None] = [
-                -1 if len(key) > MAX_EXPRESSION or self._stalls[key,] >= STALLS else None for key in keys
-            ]
-            if len(keys) == 2 and self._stalls[tuple(keys)] >= STALLS:
-                return [0, -1]
+            unread = {i for i, key in enumerate(keys) if len(key) > MAX_EXPRESSION or self._stalls[key,] >= STALLS}
+            labels: list[int | None] = [i if i in unread else None for i in range(len(keys))]
+            pairs = self._doubtful(keys, unread)
+            stalled: Counter[int] = Counter()
             while None in labels and time.monotonic() < deadline:
                 try:
-                    self._ask(keys, labels, deadline, min(STALL_LIMIT_S, budget_s / 4))
+                    self._ask(keys, labels, pairs, deadline, min(STALL_LIMIT_S, budget_s / 4))
                     break
                 except _ChildDiedError as death:
-                    # the later key of a pair goes: the earlier one has been read and compared before
-                    culprit = max(death.culprits) if death.culprits else labels.index(None)
-                    labels[culprit] = -1
+                    doing = death.culprits or (labels.index(None),)
                     # in a comparison either key may be to blame: the pair is remembered, not one of them
-                    self._stalls[tuple(keys[i] for i in death.culprits)] += 1
+                    self._stalls[tuple(keys[i] for i in doing)] += 1
+                    stalled.update(doing)
+                    if len(doing) == 2:
+                        pairs.add((doing[0], doing[1]))
+                    # unless it stalls with others too: then it is left alone, and they have the rest of the budget
+                    left = {i for i in doing if len(doing) == 1 or stalled[i] >= STALLS}
+                    for i in left:
+                        labels[i] = i
+                    unread |= left
+                    pairs |= self._doubtful(keys, unread)
                     self._start()
-            return [-1 if label is None else label for label in labels]
+            unread |= {i for i, label in enumerate(labels) if label is None}
+            found = [i if label is None else label for i, label in enumerate(labels)]
+            pairs |= self._doubtful(keys, unread)
+            return Clusters(found, frozenset((i, j) for i, j in pairs if found[i] == i and found[j] == j))
+
+    def _doubtful(self, keys: Sequence[str], unread: Collection[int]) -> set[tuple[int, int]]:
+        """Pairs that will not be compared, although their spelling leaves open that they are equal."""
+        return {
+            (i, j)
+            for i, j in combinations(range(len(keys)), 2)
+            if (i in unread or j in unread or self._stalls[keys[i], keys[j]] >= STALLS)
+            and could_be_equal(keys[i], keys[j])
+        }
 
     def close(self) -> None:
         """End the child."""
@@ -141,11 +175,19 @@ class SymbolicWorker:
                 "The grading child did not start: check that `python -m selfrl.answers._child` starts and waits."
             ) from error
 
-    def _ask(self, keys: Sequence[str], labels: list[int | None], deadline: float, stall_s: float) -> None:
-        """Have the unlabelled keys labelled, in place."""
+    def _ask(
+        self,
+        keys: Sequence[str],
+        labels: list[int | None],
+        undecided: set[tuple[int, int]],
+        deadline: float,
+        stall_s: float,
+    ) -> None:
+        """Have the unlabelled keys labelled and the undecided pairs added, in place."""
         request = {
             "keys": list(keys),
             "labels": labels,
+            "undecided": sorted(undecided),
             "budget_s": max(deadline - time.monotonic(), 0.0),
             "stall_s": stall_s,
         }
@@ -153,17 +195,19 @@ class SymbolicWorker:
         try:
             self._write_line(json.dumps(request))
             while True:
-                word, *numbers = self._read_line(time.monotonic() + stall_s + GRACE_S).split()
+                word, *numbers = self._read_line(time.monotonic() + CLOCK_FACTOR * stall_s + GRACE_S).split()
                 if word == "done":
                     return
                 if word == "died":
                     self._ready = False
-                    timed_out = int(numbers[0]) == -signal.SIGALRM
+                    timed_out = int(numbers[0]) in (-signal.SIGALRM, -signal.SIGPROF)
                     self.counts.timeouts += timed_out
                     self.counts.crashes += not timed_out
                     raise _ChildDiedError(doing)
                 if word == "label":
                     labels[int(numbers[0])] = int(numbers[1])
+                elif word == "undecided":
+                    undecided.add((int(numbers[0]), int(numbers[1])))
                 else:
                     doing = tuple(map(int, numbers))
         except TimeoutError as error:

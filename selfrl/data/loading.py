@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from datasets import Dataset, load_dataset
+from pyarrow.parquet import ParquetFile
 
 from selfrl.conversation import conversation
+from selfrl.data.missing import left_out, missing_rows
+from selfrl.data.row_files import read_row_file
 from selfrl.data.tiny import tiny_problems
 
-FILE_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+FILE_FORMATS = (".jsonl", ".json", ".parquet", ".csv")
 
 
 def load_rows(source: str, split: str = "train", config: str | None = None) -> Dataset:
@@ -21,7 +24,8 @@ def load_rows(source: str, split: str = "train", config: str | None = None) -> D
         config: configuration name of a hub data set.
 
     Raises:
-        ValueError: for a missing file, an unknown format or a malformed split of "tiny".
+        ValueError: for a missing file, one that is malformed or holds no rows, an unknown format or a malformed split
+            of "tiny".
 
     Example:
         >>> load_rows("tiny", "heldout[:3]").num_rows
@@ -38,17 +42,25 @@ def load_rows(source: str, split: str = "train", config: str | None = None) -> D
             raise ValueError(
                 f"The data set {source} does not exist: check the path, or write it with `selfrl paraphrase`."
             )
-        return load_dataset(FILE_FORMATS[path.suffix], data_files=source, split="train")
+        return _parquet(source) if path.suffix == ".parquet" else read_row_file(path)
     if path.exists():
         raise ValueError(f"{source} is neither of {', '.join(FILE_FORMATS)}: convert it to one of them.")
     return load_dataset(source, config, split=split)
 
 
+def _parquet(source: str) -> Dataset:
+    if ParquetFile(source).metadata.num_rows == 0:
+        raise ValueError(f"{source} holds no rows: check the file.")
+    return load_dataset("parquet", data_files=source, split="train")
+
+
 def to_prompts(rows: Dataset, prompt_column: str = "prompt", system_prompt: str | None = None) -> Dataset:
     """Rename the question column to `prompt`; with a system prompt, make it (and `paraphrase`) a conversation.
 
+    Rows without a prompt are left out, with the other view of their pair, and counted in a warning.
+
     Raises:
-        ValueError: if the column is missing or there are no rows.
+        ValueError: if the column is missing or there are no rows with a prompt.
     """
     if prompt_column not in rows.column_names:
         raise ValueError(
@@ -59,11 +71,16 @@ def to_prompts(rows: Dataset, prompt_column: str = "prompt", system_prompt: str 
     if prompt_column != "prompt":
         rows = rows.remove_columns([c for c in rows.column_names if c == "prompt"])
         rows = rows.rename_column(prompt_column, "prompt")
+    missing = missing_rows(rows["prompt"])
+    if missing and "pair_id" in rows.column_names:
+        broken = {rows["pair_id"][i] for i in missing}
+        missing = [i for i, pair_id in enumerate(rows["pair_id"]) if pair_id in broken]
+    rows = left_out(rows, missing, f"no {prompt_column}")
     if system_prompt is None:
         return rows
     texts = [c for c in ("prompt", "paraphrase") if c in rows.column_names]
 
-    def converse(row: dict[str, str]) -> dict[str, list[dict[str, str]]]:
-        return {c: conversation(system_prompt, row[c]) for c in texts}
+    def converse(row: dict[str, str | None]) -> dict[str, list[dict[str, str]] | None]:
+        return {c: None if (text := row[c]) is None else conversation(system_prompt, text) for c in texts}
 
     return rows.map(converse)

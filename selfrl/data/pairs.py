@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datasets import Dataset
 
+from selfrl.data.missing import left_out, missing_rows
+
 
 def expand_pairs(dataset: Dataset, paraphrase_column: str = "paraphrase") -> Dataset:
     """Turn rows of `prompt` and a paraphrase into two rows a pair, views 0 and 1, next to each other.
 
-    A `pair_id` column is kept if there is one, else the row number is the id. Other columns go to both views.
+    A `pair_id` column is kept if there is one, else the row number is the id. Other columns go to both views. Rows that
+    lack their prompt or their paraphrase are left out, and counted in a warning.
 
     Raises:
-        ValueError: if either column is missing.
+        ValueError: if either column is missing, or no row has both.
 
     Example:
         >>> pairs = expand_pairs(Dataset.from_list([{"prompt": "2+2?", "paraphrase": "Add 2 to 2.", "answer": "4"}]))
@@ -24,8 +27,11 @@ def expand_pairs(dataset: Dataset, paraphrase_column: str = "paraphrase") -> Dat
                 f"The data set has no column {column!r} (it has {dataset.column_names}): name the column that "
                 "holds the paraphrases, or write one with `selfrl paraphrase`."
             )
+    missing = {*missing_rows(dataset["prompt"]), *missing_rows(dataset[paraphrase_column])}
+    kept = left_out(dataset, sorted(missing), f"no prompt or no {paraphrase_column}")
+    numbers = [i for i in range(len(dataset)) if i not in missing]
     rows = []
-    for index, row in enumerate(dataset):
+    for index, row in zip(numbers, kept, strict=True):
         paraphrase = row.pop(paraphrase_column)
         pair_id = row.pop("pair_id", index)
         rows.append({**row, "pair_id": pair_id, "view": 0})

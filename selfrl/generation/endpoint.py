@@ -17,12 +17,14 @@ from typing import Any
 import openai
 import tenacity
 
+from selfrl.generation.dialect import REFUSALS, Dialect, words_of
 from selfrl.generation.protocol import Generation, Prompt, Sampling, request_seed
 
 logger = logging.getLogger(__name__)
 
 RETRIED_STATUS = {408, 409, 425, 429}
 FATAL_STATUS = {401, 403, 404}
+TEXT_PARTS = {"text", "output_text"}
 
 
 @dataclass
@@ -39,10 +41,12 @@ class Usage:
 class EndpointGenerator:
     """Concurrent chat completions with bounded concurrency, back-off and token accounting.
 
-    The key is read from the environment, handed to the client and kept nowhere else; error bodies are never shown, as
-    they may echo it. Rate limits, server errors, time-outs and cut connections are tried again with exponential
-    back-off, or after the time that `Retry-After` asks for. What fails to the end, or is refused (as an over-long
-    prompt is), is an empty group and counted in `usage.failures`.
+    The key is read from the environment, handed to the client and kept nowhere else; an endpoint's own words on a
+    refusal are shown without it. Rate limits, server errors, time-outs and cut connections are tried again with
+    exponential back-off, or after the time that `Retry-After` asks for. What fails to the end, or is refused (as an
+    over-long prompt is), is an empty group and counted in `usage.failures`. An endpoint that gives one completion a
+    request, takes no seed or calls the length limit `max_completion_tokens` is asked so from then on, and a warning
+    says it once.
 
     Args:
         model: name the endpoint knows the model by.
@@ -69,6 +73,7 @@ class EndpointGenerator:
         self.model, self.concurrency, self.attempts, self.timeout_s = model, concurrency, attempts, timeout_s
         self.base_url, self.api_key_env = base_url, api_key_env
         self.usage = Usage()
+        self._dialect = Dialect()
         if self._key() is None and base_url is None:
             raise ValueError(
                 "No endpoint to ask: give a base URL, or a key in the environment variable OPENAI_API_KEY."
@@ -124,41 +129,42 @@ class EndpointGenerator:
     async def _request(
         self, client: openai.AsyncOpenAI, messages: list[Any], sampling: Sampling, n: int, seed: int | None
     ) -> list[Generation]:
+        """Up to `n` completions, asked for as the endpoint takes it; what it refuses is tried in another way once."""
+        dialect = self._dialect
+        while True:
+            try:
+                reply = await self._try(client, messages, dialect.options(sampling, n, seed))
+            except openai.APIStatusError as error:
+                status, words = error.status_code, words_of(error, self._key())
+            except (openai.APIError, json.JSONDecodeError) as error:
+                return self._failed(type(error).__name__)
+            else:
+                self._dialect = self._dialect.learnt(dialect)
+                return self._read(reply)
+            # outside the handler, so that no traceback shows the reply, which may echo the key
+            if status in FATAL_STATUS:
+                raise ValueError(
+                    f"The endpoint answered {status}: check its address, the model name {self.model!r} and the key in "
+                    f"{self.api_key_env or 'OPENAI_API_KEY'}; it says {words!r}."
+                )
+            other = dialect.without_refused(words, n, seed) if status in REFUSALS else None
+            if other is None:
+                return self._failed(f"status {status} ({words})")
+            dialect = other
+
+    async def _try(self, client: openai.AsyncOpenAI, messages: list[Any], options: dict[str, Any]) -> Any:
         tries = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_is_passing),
             wait=_wait,
             stop=tenacity.stop_after_attempt(self.attempts),
             reraise=True,
         )
-        try:
-            async for attempt in tries:
-                with attempt:
-                    self.usage.requests += 1
-                    self.usage.retries += attempt.retry_state.attempt_number > 1
-                    reply = await client.chat.completions.create(
-                        model=self.model,
-                        messages=messages,
-                        n=n,
-                        max_tokens=sampling.max_tokens,
-                        temperature=sampling.temperature,
-                        top_p=sampling.top_p,
-                        seed=seed if seed is not None else openai.omit,
-                        stop=list(sampling.stop) or openai.omit,
-                    )
-            return self._read(reply)
-        except openai.APIStatusError as error:
-            status = error.status_code
-        except (openai.APIError, json.JSONDecodeError) as error:
-            return self._failed(type(error).__name__)
-        # outside the handler, so that no traceback shows the reply, which may echo the key
-        if status in FATAL_STATUS:
-            raise ValueError(
-                f"The endpoint answered {status}: check its address, the model name {self.model!r} and the key in "
-                f"{self.api_key_env or 'OPENAI_API_KEY'}."
-            )
-        if status == 400 and n > 1:  # some endpoints give one completion at a time only
-            return await self._request(client, messages, sampling, 1, seed)
-        return self._failed(f"status {status}")
+        async for attempt in tries:
+            with attempt:
+                self.usage.requests += 1
+                self.usage.retries += attempt.retry_state.attempt_number > 1
+                return await client.chat.completions.create(model=self.model, messages=messages, **options)
+        return None
 
     def _failed(self, why: str) -> list[Generation]:
         self.usage.failures += 1
@@ -166,11 +172,12 @@ class EndpointGenerator:
         return []
 
     def _read(self, reply: Any) -> list[Generation]:
-        choices = list(getattr(reply, "choices", None) or [])
+        choices = [c for c in getattr(reply, "choices", None) or [] if getattr(c, "message", None) is not None]
         if not choices:
             return self._failed("a reply without completions")
         usage = getattr(reply, "usage", None)
-        prompt_tokens, completion_tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        prompt_tokens = getattr(usage, "prompt_tokens", None) or 0
+        completion_tokens = getattr(usage, "completion_tokens", None) or 0
         self.usage.prompt_tokens += prompt_tokens
         self.usage.completion_tokens += completion_tokens
         # the API reports the sum only: shares that add up to it
@@ -180,8 +187,7 @@ class EndpointGenerator:
         ]
         return [
             Generation(
-                # without content where the limit ended the reasoning that some servers keep apart
-                choice.message.content or "",
+                _text_of(choice.message.content),
                 "length" if choice.finish_reason == "length" else "stop",
                 prompt_tokens,
                 share,
@@ -190,10 +196,23 @@ class EndpointGenerator:
         ]
 
 
+def _text_of(content: Any) -> str:
+    """A message's content, which some servers send in parts, and none where the limit ended a reasoning kept apart.
+
+    >>> _text_of([{"type": "text", "text": "4"}, {"type": "reasoning", "text": "hm"}, {"type": "text", "text": "2"}])
+    '42'
+    """
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, dict) and part.get("type", "text") in TEXT_PARTS]
+        return "".join(str(part.get("text") or "") for part in parts)
+    return content if isinstance(content, str) else ""
+
+
 def _is_passing(error: BaseException) -> bool:
     """Whether a fault may be gone at the next try; a time-out is a connection error here."""
     if isinstance(error, openai.APIStatusError):
-        return error.status_code in RETRIED_STATUS or error.status_code >= 500
+        status = error.status_code
+        return status in RETRIED_STATUS or (status >= 500 and status not in REFUSALS)
     return isinstance(error, openai.APIConnectionError)
 
 

@@ -7,18 +7,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from selfrl.answers.extract import after_thought
 from selfrl.generation import Message, Prompt
-from selfrl.preferences.templates import read_tag
 
 Verdict = Literal["first", "second", "tie"]
 Vote = Literal["one", "two", "tie"]
 Item = TypeVar("Item")
 
 _WORDS: dict[str, Verdict] = {
-    **dict.fromkeys(("a", "output a", "response a", "[[a]]"), "first"),
-    **dict.fromkeys(("b", "output b", "response b", "[[b]]"), "second"),
-    **dict.fromkeys(("c", "tie", "neither", "equal", "both", "neutral", "[[c]]"), "tie"),
+    "a": "first",
+    "b": "second",
+    **dict.fromkeys(("a>b", "a>>b", "b<a", "b<<a"), "first"),
+    **dict.fromkeys(("b>a", "b>>a", "a<b", "a<<b"), "second"),
+    **dict.fromkeys(
+        ("c", "a=b", "b=a", "a tie", "it is a tie", "it s a tie", "tie", "neither", "equal", "both", "neutral"), "tie"
+    ),
 }
+_NOUN = r"(?:output|response|assistant|answer|option|model)"
+_TAG = re.compile(r"<choice>([^<]*)", re.IGNORECASE)
+_BRACKETS = re.compile(r"\[\[([ABC]|tie|[AB](?:>{1,2}|<{1,2}|=)[AB])\]\]", re.IGNORECASE)
+_JOINED = re.compile(r"\s*(?:,|/|\bor\b|\band\b|\s)+\s*")
+_LABEL = re.compile(r"\b(?:choice|verdict|winner|decision|preference)\b[\s*]*(?:is\b)?[\s*:]*([^.\n]+)", re.IGNORECASE)
+_PRAISED = re.compile(
+    rf"\b{_NOUN} ([AB]) (?:wins|(?:is|was) (?:(?:clearly|much|slightly|the) )*(?:better|best|winner|superior|stronger"
+    rf"|preferred))\b|\b(?:better|best|winner|prefer|choose|pick|favou?r)\b[^.\n]{{0,40}}?"
+    rf"\b{_NOUN} ([AB])\b",
+    re.IGNORECASE,
+)
 _VOTES: dict[bool, dict[Verdict, Vote]] = {
     False: {"first": "one", "second": "two", "tie": "tie"},
     True: {"first": "two", "second": "one", "tie": "tie"},
@@ -26,20 +41,40 @@ _VOTES: dict[bool, dict[Verdict, Vote]] = {
 
 
 def read_verdict(reply: str | None) -> Verdict | None:
-    """The verdict in a judge's reply: what its last <choice> says, or the reply itself if it is nothing but that.
+    """The verdict in a judge's reply.
 
-    A is the first, B the second; C, tie, neither, equal, both and neutral are a tie. None is a reply that says
-    neither, or no reply.
+    It is, after any thought, what the last <choice> says, closed or cut off; else the last [[A]]; else what follows
+    "choice:", "verdict:" or "winner:"; else the one assistant that is called better; else the reply itself if it is
+    nothing but a verdict. A is the first, B the second; C, tie, neither, equal, both and neutral are a tie. None is a
+    reply that says neither, or several, or no reply.
 
     >>> read_verdict("<analysis>B is short.</analysis> <choice>A</choice>"), read_verdict(" b. "), read_verdict("Tie")
     ('first', 'second', 'tie')
-    >>> read_verdict("A good answer, but B is better") is None
-    True
+    >>> read_verdict("My verdict: [[B]]"), read_verdict("Assistant A is better."), read_verdict("Choice: B")
+    ('second', 'first', 'second')
+    >>> read_verdict("A good answer, but B is better") is None, read_verdict("<choice>A or B</choice>") is None
+    (True, True)
     """
-    if reply is None:
+    after = None if reply is None else after_thought(reply)
+    if reply is None or after is None:
         return None
-    said = read_tag(reply, "choice") or reply
-    return _WORDS.get(re.sub(r"[\s*().\"'`:_]+", " ", said).strip().casefold())
+    reply = reply[slice(*after)]
+    if tags := list(_TAG.finditer(reply)):
+        return _word(tags[-1][1])
+    if brackets := list(_BRACKETS.finditer(reply)):
+        last = brackets[-1]
+        before = [b for b in brackets if _JOINED.fullmatch(reply, b.end(), last.start()) and b[1] != last[1]]
+        return None if before else _word(last[1])
+    if labels := list(_LABEL.finditer(reply)):
+        return _word(labels[-1][1])
+    praised = {(match[1] or match[2]).lower() for match in _PRAISED.finditer(reply)}
+    return _WORDS[praised.pop()] if len(praised) == 1 else _word(reply)
+
+
+def _word(said: str) -> Verdict | None:
+    """What a text says that is nothing but a verdict."""
+    words = re.sub(r"[\s*().\"'`:_\[\]]+", " ", said).strip().casefold()
+    return _WORDS.get(re.sub(rf"^{_NOUN} (?=[abc]$)", "", words))
 
 
 def balanced_votes(

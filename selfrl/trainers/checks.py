@@ -7,6 +7,8 @@ from typing import Any
 
 from datasets import Dataset, IterableDataset
 
+from selfrl.data.missing import missing_rows
+
 
 def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_dataset", needs_prompt: bool = True) -> None:
     """Refuse data that the trainer or its rewards cannot use.
@@ -20,7 +22,8 @@ def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_datas
         needs_prompt: whether each row must have a prompt; an environment can give it.
 
     Raises:
-        ValueError: for an empty data set, a missing `prompt` column, or a column that a reward needs.
+        ValueError: for an empty data set, a missing `prompt` column, a row without a prompt, or a column that a reward
+            needs.
     """
     columns = getattr(dataset, "column_names", None)
     if columns is None:  # a stream that does not know its columns
@@ -29,6 +32,9 @@ def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_datas
         raise ValueError(f"{role} has no `prompt` column (it has {columns}): rename the column of your questions.")
     if isinstance(dataset, Dataset) and len(dataset) == 0:
         raise ValueError(f"{role} is empty: check its path, split and filters.")
+    if needs_prompt and isinstance(dataset, Dataset) and (missing := missing_rows(dataset["prompt"])):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ValueError(f"{role} has no prompt in row {missing[0]}{more}: drop them (null, blank or without content).")
     for reward in rewards:
         for column in getattr(reward, "columns", ()):
             if column not in columns:

@@ -43,7 +43,7 @@ def test_the_key_of_a_gold_answer(gold: Any, key: str | None) -> None:
         ("7", None, None),
         ("7", math.nan, None),
         ("7", ["7"], None),
-        (r"\exp(\exp(\exp(\exp(99))))", r"\frac{\sqrt{3}}{2}", None),
+        (r"\exp(\exp(\exp(\exp(99))))", r"\frac{\sqrt{3}}{2}", False),
     ],
     ids=str,
 )

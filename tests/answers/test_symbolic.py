@@ -1,9 +1,11 @@
+import json
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfrl.answers import canonical_key, equivalent, merge_keys, symbolic
+from selfrl.answers import canonical_key, equivalent, merge_keys, symbolic, vote
+from selfrl.answers import worker as worker_module
 from selfrl.answers.worker import SymbolicWorker
+from selfrl.rewards import MajorityVoteReward
 
 EQUAL = [
     (r"\frac{\sqrt{3}}{2}", r"\sqrt{3}/2"),
@@ -91,47 +95,117 @@ def test_a_key_joins_the_first_of_its_cluster() -> None:
     assert merge_keys(keys) == ["x+1", r"\sqrt{8}", "x+1", None, r"\sqrt{8}", "7", r"\sqrt{8}"]
 
 
-@pytest.mark.timeout(30)
-def test_a_stalling_key_is_killed_left_out_and_counted_and_the_rest_is_right() -> None:
-    """Past the caps on purpose: math-verify hangs on these, in a thread it would freeze the process."""
+SLOW_CHILD = """
+import json, pathlib, time
+from selfrl.answers import _child, _equality
+serve, compare, read = _child.serve, _child.verdict, _equality.form
+def slow():
+    return json.loads(pathlib.Path({file!r}).read_text())
+def slow_verdict(a, b):
+    time.sleep(10 * (slow()["compared"] in (a, b)))
+    return compare(a, b)
+def slow_form(key):
+    time.sleep(10 * (key in slow()["read"]))
+    return read(key)
+def slow_serve():  # behind the warm-up
+    _child.verdict, _equality.form = slow_verdict, slow_form
+    serve()
+_child.serve = slow_serve
+"""
+Slowed = Callable[..., SymbolicWorker]
+
+
+def slow_child(file: Path) -> str:
+    """The program of a child that sleeps over what a file names."""
+    return worker_module._CHILD.replace("main()", SLOW_CHILD.format(file=str(file)) + "main()")
+
+
+@pytest.fixture(scope="module")
+def slow_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SymbolicWorker, Path]]:
+    file = tmp_path_factory.mktemp("slow") / "keys.json"
+    file.write_text(json.dumps({"compared": "", "read": []}))
     worker = SymbolicWorker()
-    try:
-        keys = [r"\sqrt{8}", "9^{9^{9^{9}}}", r"2\sqrt{2}", "(10^{9})!", "x+1"]
-        started = time.monotonic()
-        labels = worker.cluster(keys, budget_s=10.0)
-        assert time.monotonic() - started < 10
-        assert (labels[0], labels[2], labels[4]) == (0, 0, 4)
-        assert worker.counts.timeouts == 2
-        assert labels[1] == labels[3] == -1
-        assert worker.cluster([r"\sqrt{8}", r"2\sqrt{2}"], budget_s=5.0) == [0, 0]
-    finally:
-        worker.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_module, "_CHILD", slow_child(file))
+        worker.cluster(["x", "y"], 5.0)
+    yield worker, file
+    worker.close()
 
 
-@pytest.mark.timeout(30)
-def test_a_key_that_stalled_twice_is_not_tried_again() -> None:
-    worker = SymbolicWorker()
-    try:
-        for timeouts in (1, 2, 2, 2):
-            assert worker.cluster(["9^{9^{9^{9}}}", "x+1", "1+x"], budget_s=2.0) == [-1, 1, 1]
-            assert worker.counts.timeouts == timeouts
-    finally:
-        worker.close()
+@pytest.fixture
+def slowed(slow_worker: tuple[SymbolicWorker, Path], monkeypatch: pytest.MonkeyPatch) -> Slowed:
+    """A worker whose child sleeps 10 s over every comparison with one key, or over the reading of some."""
+    worker, file = slow_worker
+    monkeypatch.setattr(worker_module, "_CHILD", slow_child(file))
+    monkeypatch.setattr(symbolic, "WORKER", worker)
+
+    def build(compared: str = "", read: Sequence[str] = ()) -> SymbolicWorker:
+        file.write_text(json.dumps({"compared": compared, "read": list(read)}))
+        worker._stalls.clear()
+        worker.counts.timeouts = 0
+        return worker
+
+    build()
+    return build
 
 
-@pytest.mark.timeout(30)
-def test_a_key_is_not_blamed_for_what_it_is_compared_with() -> None:
-    worker = SymbolicWorker()
-    try:
-        for exponent in ("9999", "9998", "9997"):
-            assert worker.cluster([f"(x+1)^{{{exponent}}}", "x^{2}+1"], budget_s=2.0) == [0, -1]
-        assert worker.cluster(["1+x^{2}", "x^{2}+1"], budget_s=2.0) == [0, 0]
-        before = worker.counts.timeouts
-        for more in (1, 1, 1):  # the pair has stalled once already
-            assert worker.cluster(["(x+1)^{9999}", "x^{2}+1"], budget_s=2.0) == [0, -1]
-            assert worker.counts.timeouts == before + more
-    finally:
-        worker.close()
+@pytest.mark.timeout(60)
+def test_a_stalling_key_is_killed_and_counted_and_the_rest_is_right(slowed: Slowed) -> None:
+    worker = slowed(read=["b_{1}", "b_{2}"])
+    keys = [r"\sqrt{8}", "b_{1}", r"2\sqrt{2}", "b_{2}", "x+1", "7"]
+    started = time.monotonic()
+    labels, undecided = worker.cluster(keys, budget_s=10.0)
+    assert time.monotonic() - started < 10
+    assert labels == [0, 1, 0, 3, 4, 5]
+    assert undecided == {(0, 1), (0, 3), (1, 3), (1, 4), (3, 4), (1, 5), (3, 5)}
+    assert worker.counts.timeouts == 2
+
+
+@pytest.mark.timeout(60)
+def test_a_key_that_stalled_twice_is_not_tried_again(slowed: Slowed) -> None:
+    worker = slowed(read=["b_{1}"])
+    for timeouts in (1, 2, 2, 2):
+        assert worker.cluster(["b_{1}", "x+1", "1+x"], budget_s=2.0) == ([0, 1, 1], {(0, 1)})
+        assert worker.counts.timeouts == timeouts
+
+
+@pytest.mark.timeout(60)
+def test_a_key_is_not_blamed_for_what_it_is_compared_with(slowed: Slowed) -> None:
+    worker = slowed("x^{2}")
+    for key in ("x+1", "x+2", "x+3"):
+        assert worker.cluster([key, "x^{2}"], budget_s=3.0) == ([0, 1], {(0, 1)})
+    assert worker.cluster(["x+1", "1+x"], budget_s=2.0) == ([0, 0], frozenset())
+    before = worker.counts.timeouts
+    for more in (1, 1, 1):  # the pair has stalled once already
+        assert worker.cluster(["x+1", "x^{2}"], budget_s=3.0) == ([0, 1], {(0, 1)})
+        assert worker.counts.timeouts == before + more
+
+
+GROUPS = [
+    (["x+1", "x+1", "1+x", "2x", "x^{2}"], "x+1"),
+    (["x^{2}", "x+1", "1+x", "x+1"], "x+1"),
+    (["x^{2}", r"x\cdot x", "x+1", "1+x", "2x"], "x^{2}"),  # by its first spelling
+    (["x^{2}", r"x\cdot x", r"x^{3}/x", "x+1", "1+x"], "x^{2}"),
+    (["x^{2}", "x^{2}", "x^{2}", "x+1", "1+x"], "x^{2}"),
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("keys", "winner"), GROUPS)
+def test_a_delay_elects_the_same_winner_or_nobody(keys: list[str], winner: str, slowed: Slowed) -> None:
+    assert vote(merge_keys(keys)) == winner
+    for slow in dict.fromkeys(keys):
+        for options in ({"compared": slow}, {"read": [slow]}):
+            slowed(**options)
+            assert vote(merge_keys(keys)) in (winner, None)
+
+
+@pytest.mark.timeout(60)
+def test_a_slow_minority_stops_nobody(slowed: Slowed) -> None:
+    slowed("x^{2}")
+    keys = ["x^{2}", "x+1", "1+x", "2x", "1+x"]
+    assert vote(merge_keys(keys)) == "x+1"
+    assert MajorityVoteReward()(["?"] * 5, [rf"\boxed{{{key}}}" for key in keys]) == [None, 1.0, 1.0, 0.0, 1.0]
 
 
 def test_an_overlong_expression_is_undecided() -> None:
@@ -141,7 +215,10 @@ def test_an_overlong_expression_is_undecided() -> None:
     before = symbolic.WORKER.counts.timeouts
     assert equivalent(long, f"0+{long}") is None
     assert equivalent(long, long) is True
-    assert merge_keys([long, "x+1", "1+x"]) == [None, "x+1", "x+1"]
+    merged = merge_keys([long, "x+1", "1+x"])
+    assert merged == [long, "x+1", "x+1"]
+    assert merged.undecided == {frozenset((long, "x+1"))}
+    assert vote(merged) == "x+1"
     assert symbolic.WORKER.counts.timeouts == before  # the parser would have stalled
 
 
@@ -149,37 +226,49 @@ def test_an_overlong_expression_is_undecided() -> None:
 def test_a_child_killed_from_outside_is_replaced() -> None:
     worker = SymbolicWorker()
     try:
-        assert worker.cluster(["x+1", "1+x"], 5.0) == [0, 0]
+        assert worker.cluster(["x+1", "1+x"], 5.0).labels == [0, 0]
         assert worker._process is not None
         os.kill(worker._process.pid, 9)
         worker._process.wait()
-        assert worker.cluster(["x+1", "1+x"], 5.0) == [0, 0]
+        assert worker.cluster(["x+1", "1+x"], 5.0).labels == [0, 0]
     finally:
         worker.close()
 
 
-STALLS = r"\exp(\exp(\exp(\exp(99))))"
+TOWER = r"\exp(\exp(\exp(\exp(99))))"
 
 
-@pytest.mark.timeout(30)
-def test_stalling_keys_leave_the_rest_of_the_group_its_budget() -> None:
-    merge_keys(["x+1", "1+x"])
+def test_a_value_too_large_to_compute_is_another_than_any_that_is_computed() -> None:
     before = symbolic.WORKER.counts.timeouts
-    keys = [r"\sqrt{8}", STALLS, r"2\sqrt{2}", STALLS.replace("99", "98"), "x+1", "1+x"]
-    started = time.monotonic()
-    assert merge_keys(keys) == [r"\sqrt{8}", None, r"\sqrt{8}", None, "x+1", "x+1"]
-    assert time.monotonic() - started < 3
-    assert symbolic.WORKER.counts.timeouts == before + 2
-    assert equivalent(STALLS, "x+1") is None
+    assert equivalent(TOWER, "x+1") is False
+    assert equivalent(TOWER, "10^{99}") is False
+    assert equivalent(TOWER, TOWER.replace("99", "98")) is None
+    assert symbolic.WORKER.counts.timeouts == before
 
 
-@pytest.mark.timeout(30)
-def test_a_group_of_stalling_keys_ends_with_its_budget() -> None:
-    keys = [STALLS.replace("99", str(i)) for i in range(30, 94)]
-    merge_keys(["x+1", "1+x"])
+@pytest.mark.timeout(60)
+def test_stalling_keys_leave_the_rest_of_the_group_its_budget(slowed: Slowed) -> None:
+    worker = slowed(read=["b_{1}", "b_{2}"])
+    keys = [r"\sqrt{8}", "b_{1}", r"2\sqrt{2}", "b_{2}", "x+1", "1+x"]
+    worker.cluster(["x+1", "1+x"], 1.0)
     started = time.monotonic()
-    assert merge_keys([*keys, "7", None]) == [None] * 64 + ["7", None]  # a number needs no parser
-    assert time.monotonic() - started < 3
+    merged = merge_keys(keys)
+    assert time.monotonic() - started < 4
+    assert merged == [r"\sqrt{8}", "b_{1}", r"\sqrt{8}", "b_{2}", "x+1", "x+1"]
+    assert frozenset((r"\sqrt{8}", "x+1")) not in merged.undecided
+    assert worker.counts.timeouts == 2
+
+
+@pytest.mark.timeout(60)
+def test_a_group_of_stalling_keys_ends_with_its_budget(slowed: Slowed) -> None:
+    keys = [f"b_{{{i}}}" for i in range(60)]
+    slowed(read=keys).cluster(["x+1", "1+x"], 1.0)
+    started = time.monotonic()
+    merged = merge_keys([*keys, "7", "7", None])
+    assert time.monotonic() - started < 4
+    assert merged == [*keys, "7", "7", None]
+    assert vote(merged) is None  # all of them may be equal
+    assert vote([*merged, *["7"] * 60], undecided=merged.undecided) == "7"
 
 
 def test_the_child_has_little_memory() -> None:
@@ -222,12 +311,16 @@ def _members(group: int) -> list[int]:
 
 
 @pytest.mark.timeout(60)
-def test_a_stalled_child_does_not_outlive_a_killed_parent() -> None:
+def test_a_stalled_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"compared": "x+1", "read": []}))
     code = f"""
 import os, threading, time
-from selfrl.answers.worker import WORKER
-WORKER.cluster(["x+1", "1+x"], 5.0)
-threading.Thread(target=WORKER.cluster, args=(["x+1", {STALLS!r}], 20.0), daemon=True).start()
+from selfrl.answers import worker
+worker._CHILD = {slow_child(file)!r}
+WORKER = worker.WORKER
+WORKER.cluster(["x", "y"], 5.0)
+threading.Thread(target=WORKER.cluster, args=(["x+1", "1+x"], 20.0), daemon=True).start()
 time.sleep(0.3)
 print(WORKER._process.pid, flush=True)
 os._exit(0)
@@ -251,7 +344,7 @@ def test_the_child_ends_with_the_interpreter() -> None:
 def test_nothing_is_compared_without_a_budget() -> None:
     worker = SymbolicWorker()
     try:
-        assert worker.cluster(["x+1", "1+x"], 0.0) == [-1, -1]
+        assert worker.cluster(["x+1", "1+x"], 0.0) == ([0, 1], {(0, 1)})
     finally:
         worker.close()
 

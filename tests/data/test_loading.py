@@ -41,3 +41,16 @@ def test_questions_become_prompts() -> None:
         to_prompts(rows, "problem")
     with pytest.raises(ValueError, match="is empty"):
         to_prompts(rows.select([]), "question")
+
+
+def test_rows_without_a_prompt_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    rows = Dataset.from_list([{"question": text} for text in ("1+1?", None, "  ", "2+2?")])
+    assert to_prompts(rows, "question", "Think.").num_rows == 2
+    assert "2 of 4 rows have no question and are left out." in caplog.text
+    with pytest.raises(ValueError, match="All 1 rows of the data set have no question"):
+        to_prompts(rows.select([1]), "question")
+
+
+def test_a_view_without_a_prompt_takes_its_pair_with_it() -> None:
+    rows = Dataset.from_dict({"prompt": ["a", None, "c", "d"], "pair_id": [1, 1, 2, 2], "view": [0, 1, 0, 1]})
+    assert to_prompts(rows)["pair_id"][:] == [2, 2]

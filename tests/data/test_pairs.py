@@ -35,3 +35,11 @@ def test_missing_columns_are_refused() -> None:
         pair_rows(Dataset.from_dict({"pair_id": [1, 1]}))
     with pytest.raises(ValueError, match="no column 'paraphrase'"):
         expand_pairs(Dataset.from_dict({"prompt": ["x"]}))
+
+
+def test_rows_without_a_paraphrase_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    rows = Dataset.from_dict({"prompt": ["a", "b", None], "paraphrase": ["A", None, "C"]})
+    assert [(row["pair_id"], row["prompt"]) for row in expand_pairs(rows)] == [(0, "a"), (0, "A")]
+    assert "2 of 3 rows have no prompt or no paraphrase and are left out." in caplog.text
+    with pytest.raises(ValueError, match="All 1 rows"):
+        expand_pairs(rows.select([1]))

@@ -173,3 +173,41 @@ def test_gold_answers_of_procedural_families_are_right(task: Any) -> None:
     pytest.importorskip("reasoning_gym")
     found = load_questions(replace(task, data=replace(task.data, size=20)), "chat")
     assert (len(found.questions), found.ungradable) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "left"),
+    [
+        ("gsm8k", {"answer": None}, 5),
+        ("gsm8k", {"question": None}, 5),
+        ("gsm8k", {"question": "  "}, 5),
+        ("math500", {"answer": None}, 0),
+        ("gpqa_diamond", {"Correct Answer": None}, 11),
+        ("gpqa_diamond", {"Incorrect Answer 2": None}, 11),
+        ("mmlu_pro", {"answer_index": None}, 0),
+    ],
+)
+def test_rows_with_nulls_are_left_out_and_counted(
+    name: str, change: dict[str, Any], left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ROWS, name, [{**ROWS[name][0], **change}, *ROWS[name][1:]])
+    if left == 0:
+        with pytest.raises(ValueError, match="No question is left"):
+            questions(name, tmp_path)
+        return
+    found = questions(name, tmp_path, shots=0)
+    assert (len(found.questions), found.ungradable) == (left, 1)
+    assert "None" not in str([question.prompt for question in found.questions])
+
+
+def test_examples_with_nulls_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROWS, "gsm8k", [{**GSM8K[0], "answer": None}, *GSM8K[1:]])
+    prompt = questions("gsm8k", tmp_path, style="base", shots=2).questions[0].prompt
+    assert "None" not in prompt
+    assert prompt.index("What is 1 + 1?") < prompt.index("What is 2 + 1?")
+
+
+def test_a_gold_answer_of_many_digits_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = 123456789012345678901234567890
+    monkeypatch.setitem(ROWS, "math500", [{"problem": "How many?", "answer": huge, "subject": "Algebra"}])
+    assert questions("math500", tmp_path).questions[0].gold == str(huge)

@@ -25,6 +25,13 @@ class Server(JsonServer):
         self.times: list[float] = []
         self.keys: set[str | None] = set()
         self.max_n = 99
+        self.refuses: dict[str, str] = {}  # part of a request -> the words that refuse it
+        self.refusal = 400
+
+    def refused(self, asked: dict[str, Any]) -> str:
+        """Why a request is refused; "" for one that is not."""
+        parts = {name for name in asked if name != "n" or asked["n"] > 1}
+        return next((words for part, words in self.refuses.items() if part in parts), "")
 
 
 class Handler(JsonHandler):
@@ -49,6 +56,23 @@ class Handler(JsonHandler):
             self.reply(200, "<html>", {})
         elif fault in ("empty", "null"):
             self.reply(200, {"id": "1", "choices": [] if fault == "empty" else None}, {})
+        elif fault == "no message":
+            self.reply(200, {"id": "1", "choices": [{"index": 0, "finish_reason": "stop", "message": None}]}, {})
+        elif fault == "parts":
+            parts = [
+                {"type": "text", "text": "echo"},
+                {"type": "thinking", "text": "hm"},
+                {"type": "text", "text": "!"},
+            ]
+            message = {"role": "assistant", "content": parts}
+            self.reply(200, {"id": "1", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}, {})
+        elif fault == "null usage":
+            message = {"role": "assistant", "content": "echo"}
+            usage = {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}
+            choices = [{"index": 0, "finish_reason": "stop", "message": message}]
+            self.reply(200, {"id": "1", "choices": choices, "usage": usage}, {})
+        elif why := server.refused(asked):
+            self.reply(server.refusal, {"error": {"message": why}}, {})
         elif fault == "thinking":  # cut off before the answer, with the reasoning kept apart
             message = {"role": "assistant", "content": None, "reasoning_content": "hm"}
             self.reply(200, {"id": "1", "choices": [{"index": 0, "finish_reason": "length", "message": message}]}, {})
@@ -246,3 +270,76 @@ def test_an_endpoint_needs_an_address_or_a_key(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ValueError, match="give a base URL"):
         EndpointGenerator("m")
+
+
+@pytest.mark.parametrize(("fault", "text"), [("parts", "echo!"), ("null usage", "echo")])
+def test_replies_of_another_shape_are_read(
+    server: Server, monkeypatch: pytest.MonkeyPatch, fault: str, text: str
+) -> None:
+    server.faults = [fault]
+    endpoint = client(server, monkeypatch)
+    assert endpoint.generate(["q"], Sampling())[0][0].text == text
+    assert (endpoint.usage.failures, endpoint.usage.prompt_tokens) == (0, 0)
+
+
+def test_a_choice_without_a_message_is_a_failure_of_its_question(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.faults = ["no message"]
+    endpoint = client(server, monkeypatch, concurrency=1)
+    groups = endpoint.generate(["a", "b"], Sampling())
+    assert [len(group) for group in groups] == [0, 1]
+    assert endpoint.usage.failures == 1
+
+
+@pytest.mark.parametrize("status", [400, 422, 501])
+def test_an_endpoint_that_refuses_several_at_a_time_is_asked_for_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    server.refuses, server.refusal = {"n": "only one completion"}, status
+    endpoint = client(server, monkeypatch, concurrency=1)
+    groups = endpoint.generate(["a", "b"], Sampling(n=3))
+    assert [len(group) for group in groups] == [3, 3]
+    assert [request["n"] for request in server.requests] == [3, 1, 1, 1, 1, 1, 1]
+    assert caplog.text.count("one at a time from now on") == 1
+    assert endpoint.usage.failures == 0
+
+
+def test_the_length_limit_and_the_seed_are_said_as_the_endpoint_takes_them(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.refuses = {
+        "max_tokens": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
+        "seed": "Unknown parameter: 'seed'.",
+    }
+    endpoint = client(server, monkeypatch, concurrency=1)
+    groups = endpoint.generate(["a", "b"], Sampling(max_tokens=9, seed=3))
+    assert [group[0].text for group in groups] == ["echo: a", "echo: b"]
+    assert len(server.requests) == 4
+    assert server.requests[-1]["max_completion_tokens"] == 9
+    assert not {"max_tokens", "seed"} & set(server.requests[-1])
+    assert caplog.text.count("calls the length limit") == caplog.text.count("takes no seed") == 1
+
+
+def test_many_requests_at_once_learn_the_same(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.refuses = {"max_tokens": "no max_tokens", "seed": "no seed", "n": "no"}
+    endpoint = client(server, monkeypatch)
+    groups = endpoint.generate([f"q{i}" for i in range(12)], Sampling(n=2, seed=3))
+    assert [len(group) for group in groups] == [2] * 12
+    before = len(server.requests)
+    endpoint.generate(["q"], Sampling(n=2, seed=3))
+    assert len(server.requests) == before + 2
+
+
+def test_a_refusal_of_a_prompt_changes_nothing_for_the_others_and_says_why(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = f"maximum context length is 9, but max_tokens and the prompt of {KEY} exceed it"
+    server.refuses = {"messages": words}
+    endpoint = client(server, monkeypatch, concurrency=1)
+    assert endpoint.generate(["a"], Sampling(n=2)) == [[]]
+    assert "maximum context length is 9" in caplog.text
+    assert KEY not in caplog.text
+    server.refuses = {}
+    endpoint.generate(["b"], Sampling(n=2))
+    assert (server.requests[-1]["n"], "max_tokens" in server.requests[-1]) == (2, True)

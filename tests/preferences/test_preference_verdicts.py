@@ -57,7 +57,9 @@ REPLIES = [
     ("<choice> </choice>", None),
     ("<choice>maybe</choice>", None),
     ("<choice>A or B</choice>", None),
-    ("<choice>A", None),
+    ("<choice>A", "first"),
+    ("<choice>A or", None),
+    ("<CHOICE>B</CHOICE>", "second"),
     ("A</choice>", None),
     ("</choice>A<choice>", None),
     ("<choice>A</choice><choice>perhaps B</choice>", None),  # the last says nothing; the first is taken back

@@ -217,20 +217,26 @@ def test_a_part_without_text_is_passed_over() -> None:
     assert MajorityVoteReward()(["p"], [[{"role": "assistant", "content": parts}]]) == [1.0]
 
 
-def test_what_cannot_be_compared_in_time_abstains_and_neither_votes_nor_wins() -> None:
-    stalls = r"\exp(\exp(\exp(\exp(99))))"
+LONG = "+".join(f"{i}x^{{{i}}}" for i in range(2, 60))  # too long to compare with what is no number
+
+
+def test_who_may_be_the_label_abstains_and_its_votes_count_against_the_label() -> None:
     logged: dict[str, float] = {}
-    completions = texts([stalls, stalls, stalls, "4", "4", "5"])
-    rewards = MajorityVoteReward()(["p"] * 6, completions, log_metric=logged.__setitem__)
-    assert rewards == [None, None, None, 1.0, 1.0, 0.0]
-    assert logged["MajorityVoteReward/undecided"] == 0.5
-    assert logged["MajorityVoteReward/labelled"] == 0.5
+    completions = texts(["x+1", "1+x", LONG, "x+1", "x-1"])
+    rewards = MajorityVoteReward()(["p"] * 5, completions, log_metric=logged.__setitem__)
+    assert rewards == [1.0, 1.0, None, 1.0, 0.0]
+    assert logged["MajorityVoteReward/undecided"] == 0.2
+    assert logged["MajorityVoteReward/labelled"] == 0.8
+    assert MajorityVoteReward()(["p"] * 5, texts(["x-1", "x+1", "1+x", LONG, LONG])) == [None] * 5
     crossed = ContrastiveAgreementReward()
-    views: dict[str, list[int]] = {"pair_id": [1] * 6, "view": [0] * 3 + [1] * 3}
-    assert crossed(["p"] * 3 + ["q"] * 3, texts(["4", stalls, "5", "4", "4", stalls]), **views) == [
-        *[1.0, None, 0.0],
-        *[1.0, 1.0, None],
-    ]
+    views: dict[str, list[int]] = {"pair_id": [1] * 8, "view": [0] * 4 + [1] * 4}
+    answers = ["x+1", "1+x", LONG, "x-1", *["x-1", "x-1", "x-1", LONG]]
+    assert crossed(["p"] * 4 + ["q"] * 4, texts(answers), **views) == [*[0.0, 0.0, None, 1.0], *[0.0, 0.0, 0.0, None]]
+
+
+def test_a_tower_is_another_value_and_stops_nobody() -> None:
+    tower = r"\exp(\exp(\exp(\exp(99))))"
+    assert MajorityVoteReward()(["p"] * 5, texts([tower, "x+1", "x+1", tower, "1+x"])) == [0.0, 1.0, 1.0, 0.0, 1.0]
 
 
 def test_a_teacher_elects_the_label_and_its_answers_meet_the_groups_by_meaning() -> None:
