@@ -35,8 +35,8 @@ def in_latex(text: str) -> str:
     """
     text = _AFTER_LETTER.sub(r"\1 \2", text)
     text = _LOG_BASE.sub(r"\\log_{\1}", _UPRIGHT.sub(r"\\\1 ", text))
-    text = _INVERSE.sub(r"\\arc\1 ", _braced(text))
-    text = _FUNCTION.sub(lambda m: "\\" + _SHORT.get(m[0], m[0]), text)
+    text = _FUNCTION.sub(lambda m: "\\" + _SHORT.get(m[0], m[0]), _braced(text))
+    text = _INVERSE.sub(r"\\arc\1 ", text)
     text = _INFINITY.sub(lambda m: ("-" if (m[1] or "").lower().startswith("neg") else "") + r"\infty ", text)
     if not _LONG_WORD.search(_NAMES.sub("", text)):
         text = _NAMES.sub(r"\\\1 ", text)

@@ -12,6 +12,7 @@ _QUOTED = re.compile(r"(\*{1,2}|_{2}|`{1,2}|\"|')\s*(.+?)\s*(?:\1|'')", re.DOTAL
 _STRONG = re.compile(r"(?<![\w*)}])\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*(?![\w*(])", re.DOTALL)
 _DOLLARS = re.compile(r"(?<![a-zA-Z])(?:US|AU|CA|NZ|HK|[AC])\s?\\?\$(?=\s?\d)")
 _LIST_BLANK = re.compile(r",\s*(?:\\[,;:\s]|~|\\q?quad(?![a-zA-Z]))")
+_NARROWED = re.compile(r",\s*\\!\s*")  # a thousands separator
 _BLANKS = re.compile(r"\\q?quad(?![a-zA-Z])|(?<!\\)\\ |~")
 _THIN = re.compile(r"(?<!\\)\\[,;:](?=\s*[A-Za-z\\])")  # parts two units, but not the digits of a number
 _DROPPED = re.compile(
@@ -77,6 +78,7 @@ def spelling(text: str) -> str:
     while match := _QUOTED.fullmatch(text):
         text = match[2]
     text = _STRONG.sub(r"\1", text)
+    text = _NARROWED.sub(",", text)
     text = _LIST_BLANK.sub(", ", _DOLLARS.sub("", text))
     text = _DROPPED.sub("", _THIN.sub(" ", _BLANKS.sub(" ", text)))
     for pattern, replacement in _RENAMED:

@@ -38,6 +38,7 @@ _BARE = frozenset("J N W V K".split())  # of them, those that nobody takes for a
 _WORDS_AFTER = re.compile(rf"({_NUMBER})\s+([a-zA-Z]+(?:-[a-zA-Z]+)?\.?(?:[ /][a-zA-Z-]+\.?){{0,5}}){_POWER}\.?")
 _UNIT_FRACTION = re.compile(r"\\frac\s*\{(.*)\}\s*\{(.*)\}")
 _VALUE_WORDS = re.compile(r"(.*\\pi|.*[\d})!|])\s+([a-z]{4,}(?:\s[a-z]{2,}){0,3}|.*)", re.DOTALL)
+_BESIDE_PI = re.compile(r"(?:rad|cm|mm|km|ft|deg|Hz|[a-z]{4,})\b")  # \pi hr^2 is a volume
 _OPERATOR = re.compile(r"[-+*/=^_(,<>]\s*$|\\(?:cdot|times|pm)\s*$")
 _CLOCK_SIGN = re.compile(r"\s*[ap]\.?\s?m\.?\s*", re.IGNORECASE)
 _TEXT_AFTER = re.compile(rf"({_NUMBER})\s*{_WRAPPED}{_POWER}\.?")
@@ -107,6 +108,7 @@ def without_unit(text: str) -> str:
         words = match[2].split()
         counted = all(re.fullmatch("[a-z]+", word) for word in words) and _counts_things(words)
         alone = not re.search(r"(?<!\\)\b[a-z]{3}", match[1])  # not 5 hours 30 minutes
+        alone = alone and (not match[1].endswith("\\pi") or _BESIDE_PI.match(match[2]) is not None)
         if alone and (is_unit(match[2]) or (counted and not _changes(words))):
             return match[1]
     return text
