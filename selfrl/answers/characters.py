@@ -42,6 +42,8 @@ _CHARACTERS = {
     **{ord(c): "'" for c in "’′‘"},
     **{ord(c): '"' for c in "“”"},
 }
+# of chat templates, where they were decoded with the text
+SPECIAL_END = re.compile(r"(?:\s{0,9}(?:<\|[^|<>]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>))+\s*\Z")
 # NFKC would glue these to a digit before them: 3½ is not 31/2, and x₁ is not x1.
 _VULGAR = re.compile(r"[¼-¾⅐-⅞]")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from selfrl.answers.boxes import find_boxes, last_boxes
+from selfrl.answers.characters import SPECIAL_END
 from selfrl.answers.limits import MAX_ANSWER
 from selfrl.answers.statement import stated
 
 _THOUGHT = re.compile(r"[<\[](/?)(?:think|thinking|thought|reasoning)[>\]]", re.IGNORECASE)
-_SPECIAL = re.compile(r"(?:\s{0,9}(?:<\|[^|<>]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>))+\s*\Z")
 _SPECIALS_AT = 1000  # characters at the end that are searched for them
 _OPEN_TAG, _CLOSE_TAG = re.compile("<answer>", re.IGNORECASE), re.compile("</answer>", re.IGNORECASE)
 _BARE_NUMBER = re.compile(r"[-+$]{0,2}\d[\d,./]*\s?%?\$?")
@@ -118,7 +118,7 @@ def after_thought(text: str) -> tuple[int, int] | None:
             return None
         start = last.end()
     tail = max(start, len(text) - _SPECIALS_AT)
-    special = _SPECIAL.search(text, tail)
+    special = SPECIAL_END.search(text, tail)
     return start, special.start() if special else len(text)
 
 

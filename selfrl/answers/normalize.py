@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from selfrl.answers.characters import SPECIAL_END
 from selfrl.answers.functions import in_latex
 
 _START = re.compile(r"\A(?:\s{0,9}(?:<s>|<bos>|<\|[^|<>]{1,40}\|>))+\s*")
-_SPECIAL = re.compile(r"(?:\s{0,9}(?:<\|[^|<>]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>))+\s*\Z")
 _QUOTED = re.compile(r"(\*{1,2}|_{2}|`{1,2}|\"|')\s*(.+?)\s*(?:\1|'')", re.DOTALL)
 _STRONG = re.compile(r"(?<![\w*)}])\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*(?![\w*(])", re.DOTALL)
 _DOLLARS = re.compile(r"(?<![a-zA-Z])(?:US|AU|CA|NZ|HK|[AC])\s?\\?\$(?=\s?\d)")
@@ -34,7 +34,7 @@ _RENAMED = (
     (re.compile(r"\\rm\s*\{"), r"\\mathrm{"),
     (re.compile(r"\\textdegree(?![a-zA-Z])"), r"^\\circ "),
     (re.compile(r"\\(?:bf|it|rm|large|Large|LARGE|huge|Huge|small)(?![a-zA-Z])\s*"), ""),
-    (re.compile(r"\+\s?/?\s?-(?=\s*[\d\\a-zA-Z])"), r"\\pm "),
+    (re.compile(r"(?:\+\s?/\s?-|(?:(?<=[=(,])|\A)\s*\+-)(?=\s*[\d\\a-zA-Z])"), r"\\pm "),
     (re.compile(r"(?<=10)\s*\^\s*\+"), "^"),
     (re.compile(r"(\\(?:sin|cos|tan|sec|csc|cot))\s*\^\s*(\d)"), r"\1^{\2}"),
     (re.compile(r"\\(?:leq|leqslant)(?![a-zA-Z])|<="), r"\\le "),
@@ -74,7 +74,7 @@ def spelling(text: str) -> str:
     >>> spelling(r"\dfrac12\,x"), spelling(r"\left( 1,\; 2 \right)"), spelling("**sqrt(3)/2**"), spelling("√15;")
     ('\\frac{1}{2} x', '( 1,  2 )', '\\sqrt{3}/2', '√15')
     """
-    text = _START.sub("", _SPECIAL.sub("", text.strip()))
+    text = _START.sub("", SPECIAL_END.sub("", text.strip()))
     while match := _QUOTED.fullmatch(text):
         text = match[2]
     text = _STRONG.sub(r"\1", text)

@@ -31,7 +31,7 @@ _WORDS = "|".join(sorted([*_SMALL, *_TENS], key=len, reverse=True))
 _COUNT = rf"(?:{_NUMBER}|{_WORDS})"
 _PART = re.compile(
     rf"(?:({_COUNT}),? and )?({_COUNT}|an?)[ -]"
-    rf"({'|'.join(sorted(_DENOMINATORS, key=len, reverse=True))})(s?)(?: of .*)?"
+    rf"({'|'.join(sorted(_DENOMINATORS, key=len, reverse=True))})(s?)(?: of [a-z '-]+)?"
 )
 _SCALED = re.compile(rf"({_NUMBER}) ({'|'.join(_SCALES)})s?(?: (?!and\b|or\b)([a-z].*))?")
 _SPELLED = re.compile(rf"(?:{_WORDS}|{'|'.join(_SCALES)})(?:(?:[ -]|,? and )(?:{_WORDS}|{'|'.join(_SCALES)}))*")
