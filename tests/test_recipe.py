@@ -179,7 +179,7 @@ PAIRED = {
 }
 COMPARISONS = {
     "compare/tiny": Numbers(3e-5, "constant_with_warmup", 0.1, 0.15, 8, 8, 4, 1, None, 40, 200),
-    "compare/quickstart": RECIPES["co_rewarding/tiny"],
+    "compare/quickstart": RECIPES["co_rewarding/tiny"]._replace(length=70),
     "compare/nft": Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, None, 40, 480),
 }
 # of methods without a recipe: no data, so no prompt text

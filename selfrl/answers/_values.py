@@ -14,7 +14,7 @@ import sympy
 POINTS = 6  # the first two refute; all six confirm
 ROUGH, FINE = 20, 50  # digits; the fine ones on top of those that the expressions themselves are long
 SLACK = 12  # of the digits, lost on the way or to rounding
-QUADRATURE = 15  # digits of an integral that sympy leaves to quadrature
+QUADRATURE = 15  # digits of an integral, which is never solved: that may take forever
 MAX_DIGITS = 20_000  # of any value on the way; a tower beyond has no value here
 MAX_TERMS = 1000  # of a sum or product that is added up
 _SUMS = (sympy.Sum, sympy.Product)
@@ -100,8 +100,7 @@ def value_at(expression: sympy.Expr, point: int, digits: int, whole: bool = Fals
         expression = _added_up(expression.subs(subs))
         subs = {}
     if expression.has(sympy.Integral):
-        expression, digits = expression.subs(subs).doit(), min(digits, QUADRATURE)
-        subs = {}
+        expression, digits, subs = expression.subs(subs), min(digits, QUADRATURE), {}
     size(expression, whole)
     try:
         value = expression.evalf(digits, subs=subs, maxn=4 * digits + 400)

@@ -126,11 +126,12 @@ def test_a_row_without_a_label_abstains_and_a_list_is_refused() -> None:
         AccuracyReward()(["p"] * 2, [r"\boxed{7}"] * 2, answer=["7", ["7", "8"]])
 
 
-def test_one_comparison_serves_all_completions_that_share_it() -> None:
-    before = WORKER.counts.timeouts
-    stalls = [r"\boxed{(x+y+z+w)^{999}}"] * 8  # sympy would multiply it out
-    assert AccuracyReward()(["p"] * 8, stalls, answer=["(x+1)^2"] * 8) == [None] * 8
-    assert WORKER.counts.timeouts - before <= 1
+def test_one_comparison_serves_all_completions_that_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, cluster = [], WORKER.cluster
+    monkeypatch.setattr(WORKER, "cluster", lambda *args: asked.append(args) or cluster(*args))
+    towers = [rf"\exp(\exp(\exp({n})))" for n in (98, 99)]  # too large to compare
+    assert AccuracyReward()(["p"] * 8, [rf"\boxed{{{towers[0]}}}"] * 8, answer=[towers[1]] * 8) == [None] * 8
+    assert len(asked) == 1
 
 
 def test_no_bound_lets_a_group_count_where_no_two_agree() -> None:

@@ -149,13 +149,15 @@ def test_what_is_no_gold_answer_is_not_counted(nothing: Any) -> None:
     assert logged["MajorityVoteReward/label_accuracy"] == 0.0
 
 
-def test_a_label_and_a_gold_answer_are_compared_once() -> None:
-    before = WORKER.counts.timeouts
-    stalls = r"(x+y+z+w)^{999}"  # sympy would multiply it out
+def test_a_label_and_a_gold_answer_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, cluster = [], WORKER.cluster
+    monkeypatch.setattr(WORKER, "cluster", lambda *args: asked.append(args) or cluster(*args))
+    towers = [rf"\exp(\exp(\exp({n})))" for n in (98, 99)]  # too large to compare
     logged: dict[str, float] = {}
     prompts = [f"p{i}" for i in range(8)]
-    MajorityVoteReward()(prompts, [rf"\boxed{{{stalls}}}"] * 8, answer=["(x+1)^2"] * 8, log_metric=logged.__setitem__)
-    assert WORKER.counts.timeouts - before <= 1
+    completions = [rf"\boxed{{{towers[0]}}}"] * 8
+    MajorityVoteReward()(prompts, completions, answer=[towers[1]] * 8, log_metric=logged.__setitem__)
+    assert len(asked) == 1
     assert "MajorityVoteReward/label_accuracy" not in logged
 
 
