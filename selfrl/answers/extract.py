@@ -136,15 +136,11 @@ def _found(text: str, last_number: bool) -> Found | None:
     after = answering_part(text)
     if after is None:
         return None
-    found = _first(text[slice(*after)], last_number)
-    return found and Found(found.start + after[0], found.end + after[0], found.text)
-
-
-def _first(text: str, last_number: bool = False) -> Found | None:
+    part = text[slice(*after)]
     for convention, find in _FINDERS.items():
-        found = find(text) if convention != "last_number" or last_number else None
+        found = find(part) if convention != "last_number" or last_number else None
         if found is not None:
-            return found
+            return Found(found.start + after[0], found.end + after[0], found.text)
     return None
 
 

@@ -101,3 +101,13 @@ def could_be_equal(a: str, b: str) -> bool:
         return False
     kinds = brackets(a), brackets(b)
     return None in kinds or kinds[0] == kinds[1]
+
+
+def is_outside(text: str, at: int) -> bool:
+    """Whether a place is outside all brackets.
+
+    >>> is_outside("(a)b", 1), is_outside("(a)b", 3)
+    (False, True)
+    """
+    before = text[:at]
+    return sum(map(before.count, _OPEN)) <= sum(map(before.count, _CLOSE))

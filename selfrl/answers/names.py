@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from selfrl.answers.characters import GREEK_NAMES
-from selfrl.answers.kinds import split_list
+from selfrl.answers.kinds import is_outside, split_list
 
 _GREEK = rf"\\(?:var)?(?:{'|'.join(GREEK_NAMES)}|Gamma|Delta|Lambda|Sigma|Phi|Omega)(?![a-zA-Z])"
 _INDEX = r"(?:\s?_\s?(?:\{[^{}]*\}|\w))"
@@ -50,7 +50,7 @@ def without_name(text: str) -> str:
         text = text[labels[0].end() :]
     text = _PROSE.sub("", text, count=1) if _PROSE.match(text) else text
     text = re.sub(r"^\s*(?:=(?!=)|\\approx\b)\s*", "", text)
-    relations = [match for match in _RELATION.finditer(text) if _is_outside(text, match.start())]
+    relations = [match for match in _RELATION.finditer(text) if is_outside(text, match.start())]
     if len(relations) > 1:
         return _last_of_chain(text, relations)
     if not relations or relations[0][0] not in _STRIPPED:
@@ -104,11 +104,3 @@ def names_of(parts: list[str]) -> set[str]:
     """
     halves = [part.partition("=" if "=" in part else ":") for part in parts]
     return {left.strip() for left, sign, _ in halves if sign and is_name(left.strip())}
-
-
-def _is_outside(text: str, at: int) -> bool:
-    """Whether a place is outside all brackets."""
-    depth = 0
-    for c in text[:at]:
-        depth += (c in "([{") - (c in ")]}")
-    return depth <= 0

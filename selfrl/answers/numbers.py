@@ -6,6 +6,7 @@ import math
 import re
 from fractions import Fraction
 
+from selfrl.answers.kinds import is_outside
 from selfrl.answers.limits import MAX_DIGITS
 
 MAX_RESULT_DIGITS = MAX_DIGITS - 1  # decimal exponent of a number that is its own key; a longer one stays a power
@@ -45,9 +46,7 @@ def join_groups(text: str) -> str:
     """
 
     def joined(match: re.Match[str]) -> str:
-        before = text[: match.start()]
-        depth = sum(before.count(c) for c in "([{") - sum(before.count(c) for c in ")]}")
-        return match[0] if depth > 0 else match[0].replace(",", "")
+        return match[0].replace(",", "") if is_outside(text, match.start()) else match[0]
 
     return _GROUPS.sub(joined, text)
 
