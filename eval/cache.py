@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from selfrl.generation import Generation, Prompt, Sampling
+from selfrl.pictures import content_hash
 
 
 def default_cache() -> Path:
@@ -34,7 +35,7 @@ def request_hash(model: str, prompt: Prompt, sampling: Sampling) -> str:
         False
     """
     asked = {name: value for name, value in asdict(sampling).items() if name != "n"}
-    return hashlib.sha256(json.dumps([model, prompt, asked]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([model, prompt, asked], default=content_hash).encode()).hexdigest()
 
 
 def model_identity(model: str, revision: str | None = None) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from selfrl.eval.evaluation import Model
 from selfrl.eval.flags import EPILOG, add_flags, default_out, evaluation_of, settings_of
-from selfrl.eval.pairing import compare, differing
+from selfrl.eval.pairing import compare, differing, inconsistent
 from selfrl.eval.pairing_report import print_comparison
 from selfrl.eval.running import finish, generate
 from selfrl.eval.two_prompts import compare_prompts
@@ -65,4 +65,9 @@ def _compare(argv: Sequence[str], console: Console) -> int:
     for name in differing(args.first, args.second):
         console.print(f"{name}: left out, the two have other questions (data, limit, data seed, control) or versions.")
     print_comparison(found, ("first", "second"), console)
+    for name in inconsistent(args.first, args.second):
+        console.print(
+            f"{name}: accuracy rose, but the reasoning supports its answers less, by more than 3 standard errors: it "
+            "may have come to be ignored."
+        )
     return 0

@@ -10,6 +10,7 @@ from selfrl.answers.boxes import last_boxes
 from selfrl.answers.extract import CONVENTIONS, Convention, answering_part, extract_by
 from selfrl.answers.statement import statements
 from selfrl.eval.options import options_of
+from selfrl.rewards.pretext_answers import tagged
 
 MAX_LITERAL = 4000
 _LETTERED = re.compile(r"\(([A-J])\)")
@@ -55,6 +56,7 @@ def _short(text: str) -> str | None:
     return text if 0 < len(text) <= MAX_LITERAL else None
 
 
+WHOLE: dict[str, Callable[[str], str | None]] = {"tag": tagged}  # which read thoughts, too, as their reward does
 FINDERS: dict[str, Callable[[str], str | None]] = {
     "choice_is": _choice_is,
     "last_choice": _last_choice,
@@ -62,7 +64,7 @@ FINDERS: dict[str, Callable[[str], str | None]] = {
     "first_line": _first_line,
     "last_line": _last_line,
 }
-RULES = (*CONVENTIONS, *FINDERS)
+RULES = (*CONVENTIONS, *FINDERS, *WHOLE)
 
 
 def find(text: str, rules: Sequence[str]) -> str | None:
@@ -70,8 +72,9 @@ def find(text: str, rules: Sequence[str]) -> str | None:
 
     The rules are the conventions of [`selfrl.answers.extract`] (`boxed`, `answer_tag`, `hashes`, `answer_is`,
     `last_number`) and `choice_is` ("the answer is (B)"), `last_choice`, `brackets` ([ANSWER]…[/ANSWER]),
-    `first_line` and `last_line`. As in [`selfrl.answers.extract`], what follows a thought is searched, and a thought or
-    a last box that is not over states nothing.
+    `first_line` and `last_line`, and `tag`, the last complete pair of answer tags wherever it stands, as
+    [`selfrl.rewards.PretextReward`] reads it. For the others, as in [`selfrl.answers.extract`], what follows a thought
+    is searched, and a thought or a last box that is not over states nothing.
 
     Example:
         >>> find(r"So \boxed{7}.", ["hashes", "boxed"]), find("It is 7.", ["boxed"])
@@ -80,11 +83,14 @@ def find(text: str, rules: Sequence[str]) -> str | None:
         'B'
     """
     after = answering_part(text)
-    if after is None:
-        return None
-    text = text[slice(*after)]
+    part = None if after is None else text[slice(*after)]
     for rule in rules:
-        found = FINDERS[rule](text) if rule in FINDERS else extract_by(text, cast(Convention, rule))
+        if rule in WHOLE:
+            found = WHOLE[rule](text)
+        elif part is None:
+            continue
+        else:
+            found = FINDERS[rule](part) if rule in FINDERS else extract_by(part, cast(Convention, rule))
         if found is not None:
             return found
     return None

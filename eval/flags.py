@@ -45,6 +45,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control", type=int, help=f"word problems with fresh numbers beside ({CONTROLS}); 0 for none")
     parser.add_argument("--contamination", action="store_true", help="probe whether questions are known by heart")
     parser.add_argument("--signals", default="", help=f"calibration of {', '.join(SIGNALS)}, separated by commas")
+    parser.add_argument(
+        "--judge", help="model that says whether the reasoning supports the answer; label-free: the start"
+    )
     parser.add_argument("--lm-eval-tasks", type=Path, help="folder with further task files of lm-evaluation-harness")
     parser.add_argument("--cache", type=Path, help="file that keeps generations; by default in the user's cache folder")
     parser.add_argument("--base-url", help="address of an OpenAI-compatible endpoint")
@@ -114,6 +117,7 @@ def evaluation_of(args: argparse.Namespace, settings: Settings, out: Path) -> Ev
         harness_folder=args.lm_eval_tasks,
         contamination=args.contamination,
         signals=signals,
+        judge=args.judge,
         remarks=remarks,
     )
 
@@ -141,8 +145,8 @@ def _check(args: argparse.Namespace, signals: Sequence[str], own: Sequence[str])
         raise ValueError("An endpoint shows no probabilities here: of the signals, only vote_share can be had.")
     if "vote_share" in signals and args.n == 1:
         raise ValueError("A vote needs several completions a question: raise --n, or leave vote_share out.")
-    if (signals or args.contamination) and not own:
-        raise ValueError("--signals and --contamination need a task of selfrl's own: name one.")
+    if (signals or args.contamination or args.judge) and not own:
+        raise ValueError("--signals, --contamination and --judge need a task of selfrl's own: name one.")
 
 
 def _files(given: Sequence[str], flag: str) -> dict[str, str]:

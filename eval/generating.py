@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ def generate_cached(
     """
     hashes = [request_hash(model, prompt, sampling) for prompt in prompts]
     keys = dict(zip(hashes, prompts, strict=True))
-    order = sorted(keys, key=lambda key: (len(str(keys[key])), key))
+    order = sorted(keys, key=lambda key: (len(shown(keys[key])), key))
     size = max(CHUNK // sampling.n, 1)
     for start in range(0, len(order), size):
         chunk = order[start : start + size]
@@ -47,6 +48,15 @@ def generate_cached(
             cache.add([(key, count, group) for key, group in zip(missing, groups, strict=True)])
         on_chunk(min(start + size, len(order)))
     return [cache.get(key, sampling.n) for key in hashes]
+
+
+def shown(prompt: Prompt) -> str:
+    """A prompt as JSON, with a mark where a picture stands.
+
+    >>> shown([{"role": "user", "content": "2+2?"}])
+    '[{"role": "user", "content": "2+2?"}]'
+    """
+    return prompt if isinstance(prompt, str) else json.dumps(prompt, default=lambda picture: "picture")
 
 
 def _seed(seed: int | None, key: str, count: int) -> int | None:

@@ -10,6 +10,7 @@ from selfrl.answers import canonical_key, merge_keys
 from selfrl.answers.symbolic import keys_equivalent
 from selfrl.eval.literals import check_code, read_arguments, read_literal, returns
 from selfrl.eval.options import bare, options_of
+from selfrl.rewards.pretext import task_of
 
 MERGE_BUDGET_S = 5.0
 _BRACKETED = re.compile(r"\(([A-Za-z])\)")
@@ -115,6 +116,17 @@ def grade_call(answers: Sequence[str | None], gold: str, row: Mapping[str, Any])
     return grades
 
 
+def grade_pretext(answers: Sequence[str | None], gold: str, row: Mapping[str, Any]) -> list[Grade]:
+    """The answer of the row's pretext task, read as its reward reads it; what is no possible answer is wrong.
+
+    >>> [grade.correct for grade in grade_pretext(["90°", "45", None], "90", {"task": "rotation"})]
+    [True, False, False]
+    """
+    task = task_of(row["task"])
+    keys = [None if answer is None else task.read(answer) for answer in answers]
+    return [Grade(key, key == gold) for key in keys]
+
+
 GRADERS: dict[str, Grader] = {
     "math": grade_math,
     "choice": grade_choice,
@@ -122,6 +134,7 @@ GRADERS: dict[str, Grader] = {
     "words": grade_words,
     "literal": grade_literal,
     "call": grade_call,
+    "pretext": grade_pretext,
 }
 
 

@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from selfrl.eval.questions import QuestionSet, load_questions
 from selfrl.eval.scoring import Sample, grade
 from selfrl.eval.settings import Settings
 from selfrl.eval.task import Source, Style, Task, load_tasks
 from selfrl.generation import Generation, Sampling
+from selfrl.generation.processors import load_processor
 from selfrl.generation.tokens import check_system_role
 from selfrl.models import model_path
 
@@ -101,7 +100,7 @@ def resolve_style(model: str, settings: Settings) -> Style:
         return settings.style
     if settings.backend == "endpoint":
         return "chat"
-    return "base" if AutoTokenizer.from_pretrained(model_path(model)).chat_template is None else "chat"
+    return "base" if getattr(load_processor(model_path(model)), "chat_template", None) is None else "chat"
 
 
 def check_system_prompt(model: str, style: Style, settings: Settings) -> None:
@@ -113,7 +112,7 @@ def check_system_prompt(model: str, style: Style, settings: Settings) -> None:
     """
     if settings.system_prompt is None or style == "base" or settings.backend == "endpoint":
         return
-    check_system_role(AutoTokenizer.from_pretrained(model_path(model)), model)
+    check_system_role(load_processor(model_path(model)), model)
 
 
 def _with_files(task: Task, settings: Settings) -> Task:
@@ -122,7 +121,8 @@ def _with_files(task: Task, settings: Settings) -> Task:
 
     def given(files: Mapping[str, str] | None, else_: Source | None) -> Source | None:
         file = (files or {}).get(task.name) or (files or {}).get(family)
-        return else_ if file is None else Source(path=file.replace("{member}", member))
+        split = else_.split if else_ is not None else Source.split
+        return else_ if file is None else Source(path=file.replace("{member}", member), split=split)
 
     data = given(settings.data, task.data)
     assert data is not None
@@ -135,5 +135,5 @@ def _check_files(tasks: Sequence[Task], settings: Settings) -> None:
         for name, file in (files or {}).items():
             if name not in names:
                 raise ValueError(f"A file is given for the task {name!r}, which is not asked for: add it to the tasks.")
-            if "{member}" not in file and not Path(file).is_file():
+            if "{member}" not in file and not Path(file).exists():
                 raise ValueError(f"The file {file} for the task {name} does not exist: check the path.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from selfrl.eval.consistency import Consistency, has_fallen
 from selfrl.eval.results import question_scores, question_texts, read_results
 from selfrl.eval.statistics import difference_interval, paired_test
 
@@ -90,6 +91,20 @@ def differing(first: Path, second: Path) -> list[str]:
         for name, entry in tasks[0].items()
         if name in tasks[1] and any(entry[key] != tasks[1][name][key] for key in ("version", "data_hash"))
     ]
+
+
+def inconsistent(first: Path, second: Path) -> list[str]:
+    """Tasks whose accuracy rose while their reasoning came to support its answers less, by the same judge."""
+    found = [read_results(folder) for folder in (first, second)]
+    before, after = (results.get("consistency", {}) for results in found)
+    alarms = []
+    for name in before.keys() & after.keys():
+        judges = {side[name]["judge"] for side in (before, after)}
+        figures = [Consistency(**{k: v for k, v in side[name].items() if k != "judge"}) for side in (before, after)]
+        rose = found[1]["tasks"][name]["scores"]["avg"] > found[0]["tasks"][name]["scores"]["avg"]
+        if len(judges) == 1 and rose and has_fallen(*figures):
+            alarms.append(name)
+    return sorted(alarms)
 
 
 def _compare_task(task: str, first: Path, second: Path) -> TaskComparison:

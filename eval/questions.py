@@ -13,12 +13,15 @@ from typing import Any
 import jinja2
 from datasets.exceptions import DatasetsError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from trl import prepare_multimodal_messages
 
+from selfrl.conversation import prompt_text, with_system
 from selfrl.data.loading import load_rows
 from selfrl.eval.grading import gradable
 from selfrl.eval.task import Choices, Layout, Source, Style, Task
 from selfrl.generation import Prompt
 from selfrl.installation import mend
+from selfrl.pictures import content_hash, upright_rgb
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -110,10 +113,12 @@ def load_questions(
         ImportError: for procedural problems without reasoning-gym.
     """
     layout = task.layout(style)
-    rows = read_rows(task.data, data_seed)[:limit]
+    rows = read_rows(task.data, data_seed, limit)
     count = layout.shots if shots is None else shots
     if count and task.shots_data is None:
         raise ValueError(f"The task {task.name} has no data for examples: ask for 0 shots.")
+    if style == "base" and task.images is not None:
+        raise ValueError(f"The task {task.name} shows pictures: ask a model with a chat template.")
     examples = read_rows(task.shots_data, data_seed) if count and task.shots_data else []
     filled = (_filled(task, layout, row, f"{data_seed}/example/{i}") for i, row in enumerate(examples))
     asked = list(itertools.islice((values for values in filled if values is not None), count))
@@ -123,26 +128,27 @@ def load_questions(
     for i, row in enumerate(rows):
         values = _filled(task, layout, row, f"{data_seed}/{i}")
         if values is not None and gradable(task.grading, values["gold"], row):
-            questions.append(
-                Question(i, values["question"], _prompt(layout, style, values, asked), values["gold"], row)
-            )
+            prompt = _whole_prompt(task, layout, row) if task.conversation else _prompt(layout, style, values, asked)
+            if task.images is not None:
+                prompt = _with_pictures(task, prompt, row)
+            questions.append(Question(i, values["question"], prompt, values["gold"], row))
     return QuestionSet(questions, len(rows) - len(questions))
 
 
-def read_rows(source: Source, data_seed: int = 0) -> list[Row]:
-    """The rows of a source.
+def read_rows(source: Source, data_seed: int = 0, limit: int | None = None) -> list[Row]:
+    """The rows of a source, or the first so many.
 
     Raises:
         ValueError: for a file that does not exist or holds no rows, or an unknown family.
         ImportError: for procedural problems without reasoning-gym.
     """
     if source.generator is not None:
-        return _procedural(source.generator, source.size, data_seed)
+        return _procedural(source.generator, source.size, data_seed)[:limit]
     if source.path is None:
         assert source.hub is not None
-        return list(load_rows(source.hub, source.split, source.config))
+        return list(itertools.islice(load_rows(source.hub, source.split, source.config), limit))
     try:
-        return list(load_rows(source.path, source.split))
+        return list(itertools.islice(load_rows(source.path, source.split), limit))
     except DatasetsError as error:
         raise ValueError(f"{source.path} cannot be read ({error}): mend the file.") from error
 
@@ -171,7 +177,8 @@ def _fill(task: Task, layout: Layout, row: Row, seed: str) -> dict[str, str]:
     """The texts of one row: question, options, gold answer, prompt, and its reply as an example."""
     where = f"the task {task.name}"
     values: dict[str, Any] = {"row": row, **row}
-    question = render(task.question, values, where)
+    question = prompt_text(_column(row, task.conversation, where)) if task.conversation else ""
+    question = question or render(task.question, values, where)
     options, gold = "", ""
     if task.choices is not None:
         options, gold = _options(task.choices, row, seed, where)
@@ -208,6 +215,31 @@ def _prompt(layout: Layout, style: Style, values: Mapping[str, str], examples: S
     return [*messages, {"role": "user", "content": values["prompt"]}]
 
 
+def _column(row: Row, name: str, where: str) -> Any:
+    if name not in row:
+        raise ValueError(f"{where}: the data has no column {name!r}, it has {', '.join(row)}.")
+    return _written(row[name])
+
+
+def _whole_prompt(task: Task, layout: Layout, row: Row) -> Prompt:
+    """The row's own prompt, under the layout's system message if there is one."""
+    prompt = row[task.conversation or ""]
+    if layout.system is None:
+        return prompt if isinstance(prompt, str) else list(prompt)
+    return with_system([{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt, layout.system)
+
+
+def _with_pictures(task: Task, prompt: Prompt, row: Row) -> Prompt:
+    """A conversation with the row's pictures in it."""
+    held = _column(row, task.images or "", f"the task {task.name}")
+    pictures = [upright_rgb(picture) for picture in (held if isinstance(held, list) else [held])]
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    try:
+        return list(prepare_multimodal_messages(messages, pictures))
+    except ValueError as error:
+        raise ValueError(f"The task {task.name}, row {row!r:.80}: {error}") from error
+
+
 def render(template: str, values: Mapping[str, Any], where: str) -> str:
     """A template filled in; `where` names it in errors.
 
@@ -231,4 +263,4 @@ def render(template: str, values: Mapping[str, Any], where: str) -> str:
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(value, default=content_hash).encode()).hexdigest()[:16]

@@ -129,6 +129,21 @@ def tables(results: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]
             for r in results["calibration"]
         ]
         found.append(("Do label-free signals predict correctness?", head, rows))
+    if results.get("consistency"):
+        head = ["task", "judge", "judged", "supported", "± 1 s.e.", "of right", "of wrong", "supports none"]
+        rows = [
+            [
+                name,
+                str(entry["judge"]),
+                str(entry["judged"]),
+                percent(entry["rac"]),
+                percent(entry["error"]),
+                *("" if entry[kind] is None else percent(entry[kind]) for kind in ("right", "wrong")),
+                percent(entry["none"]),
+            ]
+            for name, entry in results["consistency"].items()
+        ]
+        found.append(("Does the reasoning support the answer?", head, rows))
     return found
 
 

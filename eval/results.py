@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfrl.eval.evaluation import TaskResult
+from selfrl.eval.generating import shown
 from selfrl.files import whole_file, write_whole
+from selfrl.generation.processors import pictures_of
+from selfrl.pictures import data_url, thumbnail
 
 SCHEMA = pa.schema(
     [
@@ -29,17 +32,22 @@ SCHEMA = pa.schema(
         ("key", pa.string()),
         ("correct", pa.bool_()),
         ("correct_flexible", pa.bool_()),
+        ("images", pa.list_(pa.string())),
     ]
 )
 
 
 def sample_rows(result: TaskResult) -> list[dict[str, Any]]:
-    """One row a completion; a conversation's prompt is JSON."""
+    """One row a completion; a conversation's prompt is JSON, and its pictures are small ones, as data URLs."""
     rows = []
     for question, group in zip(result.job.questions.questions, result.samples, strict=True):
-        prompt = question.prompt if isinstance(question.prompt, str) else json.dumps(question.prompt)
-        for sample in group:
-            rows.append({**asdict(sample), "text": question.text, "prompt": prompt, "gold": question.gold})
+        about = {
+            "text": question.text,
+            "prompt": shown(question.prompt),
+            "gold": question.gold,
+            "images": [data_url(thumbnail(picture)) for picture in pictures_of(question.prompt)],
+        }
+        rows += [{**asdict(sample), **about} for sample in group]
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from selfrl.eval.calibration import calibration_rows, model_signals, vote_shares
+from selfrl.eval.consistency import consistency
 from selfrl.eval.contamination import contamination
 from selfrl.eval.evaluation import Model, NoCompletionsError, TaskResult, environment, run_job
 from selfrl.eval.harness import run_harness
@@ -41,6 +42,7 @@ class Evaluation:
         harness_folder: its further task files.
         contamination: whether to probe it.
         signals: those whose calibration is measured.
+        judge: the model that says what a completion's reasoning supports, if that is measured.
         remarks: what a reader must know of it.
     """
 
@@ -53,6 +55,7 @@ class Evaluation:
     harness_folder: Path | None = None
     contamination: bool = False
     signals: Sequence[str] = ()
+    judge: str | None = None
     remarks: Sequence[str] = ()
 
 
@@ -105,6 +108,8 @@ def finish(run: Run, console: Console) -> int:
     evaluation, results = run.evaluation, run.results
     if evaluation.signals:
         results["calibration"] = _calibration(run)
+    if evaluation.judge is not None:
+        results["consistency"] = _consistency(run, evaluation.judge)
     if evaluation.harness:
         _save(run)
         results["harness"] = run_harness(
@@ -148,6 +153,15 @@ def _run_jobs(run: Run, model: Model, console: Console) -> None:
 
 def _advance(progress: Progress, bar: TaskID, count: int) -> None:
     progress.update(bar, completed=count)
+
+
+def _consistency(run: Run, name: str) -> dict[str, dict[str, Any]]:
+    judge = Model(name, run.evaluation.settings)
+    try:
+        found = {r.job.task.name: consistency(r.job, r.samples, judge) for r in run.done}
+    finally:
+        judge.close()
+    return {task: {"judge": name, **asdict(figures)} for task, figures in found.items() if figures is not None}
 
 
 def _calibration(run: Run) -> list[dict[str, Any]]:

@@ -27,8 +27,8 @@ class Source:
     """Where rows come from: one of a file, a hub data set and a reasoning-gym family.
 
     Args:
-        path: .jsonl, .json, .csv or .parquet file; a .json object's one list holds the rows. "tiny" is the packaged
-            problems.
+        path: .jsonl, .json, .csv or .parquet file, or a folder that `selfrl pretext build` wrote; a .json object's one
+            list holds the rows. "tiny" is the packaged problems.
         hub: hub data set's name.
         config: its configuration.
         split: its split.
@@ -99,7 +99,9 @@ class Task:
         about: one line for people.
         data: rows to ask.
         grading: a key of [`selfrl.eval.grading.GRADERS`].
-        question: template of the question.
+        question: template of the question; not with `conversation`.
+        conversation: column with the whole prompt, as a text or a conversation; pictures stand at its placeholders.
+        images: column with a picture, or a list of them; without placeholders they stand before the question.
         gold: template of the right answer; for choices it is the letter.
         flexible: rules of the second score, which takes an answer in any form.
         chat: how a chat model is asked.
@@ -115,11 +117,13 @@ class Task:
     about: str
     data: Source
     grading: str
-    question: str
     gold: str
     flexible: tuple[str, ...]
     chat: Layout
     base: Layout
+    question: str = ""
+    conversation: str | None = None
+    images: str | None = None
     choices: Choices | None = None
     shots_data: Source | None = None
     samples: int = 1
@@ -131,6 +135,10 @@ class Task:
             refuse_unknown("rule", rule, RULES, f"in the task {self.name}")
         if self.grading == "choice" and self.choices is None:
             raise ValueError(f"The task {self.name} is graded by choice: give it `choices`.")
+        if (self.conversation is None) == (not self.question):
+            raise ValueError(f"The task {self.name} needs one of question and conversation, and not both.")
+        if self.shots_data is not None and (self.images or self.conversation):
+            raise ValueError(f"The task {self.name} shows pictures or whole prompts: it takes no examples.")
         if self.samples < 1 or self.max_tokens < 1:
             raise ValueError(f"The task {self.name} needs samples and max_tokens of 1 or more.")
 

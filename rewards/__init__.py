@@ -14,6 +14,7 @@ from selfrl.rewards.formats import FormatReward
 from selfrl.rewards.ground_truth import AccuracyReward
 from selfrl.rewards.majority_vote import MajorityVoteReward
 from selfrl.rewards.pairwise import PairwiseSelfReward
+from selfrl.rewards.pretext import PretextReward
 from selfrl.rewards.prompt_groups import PromptGroupReward
 from selfrl.rewards.semantic_entropy import SemanticEntropyReward
 from selfrl.rewards.shopping import RationaleCertaintyReward, ShopActionReward, ShopFormatReward
@@ -29,6 +30,7 @@ __all__ = [
     "LogProbabilityReward",
     "MajorityVoteReward",
     "PairwiseSelfReward",
+    "PretextReward",
     "PromptGroupReward",
     "RandomReward",
     "RationaleCertaintyReward",

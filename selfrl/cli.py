@@ -1,4 +1,4 @@
-"""One command: selfrl quickstart | train | eval | compare | optimize | paraphrase | doctor."""
+"""One command: selfrl quickstart | train | eval | compare | optimize | paraphrase | pretext | doctor."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ USAGE = """usage: selfrl COMMAND …
   compare RECIPE.yaml [--jobs auto]  several rewards from one start, over seeds: one table and one plot
   optimize TASK.yaml --model NAME    a better prompt without labels, by the model's own preferences
   paraphrase DATASET [--flag …]      write paraphrase pairs for contrastive rewards
+  pretext build PICTURES --task …    write a data set of self-supervised questions about pictures or a graph
   doctor                             versions, devices, and what is missing for which feature
 
 `selfrl COMMAND --help` says more."""
@@ -52,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from selfrl.data.paraphrase.command import main as paraphrase
 
         return paraphrase(rest)
+    if command == "pretext":
+        from selfrl.pretext.command import main as pretext
+
+        return _refusing("pretext", pretext, rest)
     if command == "doctor":
         from selfrl.doctor import doctor
 

@@ -50,11 +50,19 @@ def plain_text(messages: list[dict[str, Any]]) -> str:
     """A conversation for a base model without a chat template: its texts, a line break after each, and a blank line
     after a system prompt.
 
-    >>> plain_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?"}])
-    'Be brief.\\n\\n2+2?\\n'
+    Raises:
+        ValueError: for a conversation with pictures.
+
+    Example:
+        >>> plain_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?"}])
+        'Be brief.\\n\\n2+2?\\n'
     """
     ends = {"system": "\n\n"}
-    return "".join(message["content"] + ends.get(message["role"], "\n") for message in messages)
+    if any(part.get("type") != "text" for m in messages if isinstance(m["content"], list) for part in m["content"]):
+        raise ValueError("Pictures stand in conversations, but the model has no chat template: choose another model.")
+    return "".join(
+        completion_text([{**message, "role": "assistant"}]) + ends.get(message["role"], "\n") for message in messages
+    )
 
 
 def with_system(prompt: Any, system_prompt: str) -> list[dict[str, Any]]:
@@ -70,7 +78,9 @@ def with_system(prompt: Any, system_prompt: str) -> list[dict[str, Any]]:
     if isinstance(prompt, str):
         raise ValueError("A system prompt needs conversations, but the data hold texts: set system_prompt.")
     rest = prompt[1:] if prompt and prompt[0]["role"] == "system" else prompt
-    return [{"role": "system", "content": system_prompt}, *rest]
+    in_parts = any(isinstance(message["content"], list) for message in rest)  # columns hold one type alone
+    content = [{"type": "text", "text": system_prompt}] if in_parts else system_prompt
+    return [{"role": "system", "content": content}, *rest]
 
 
 def prompt_id(prompt: Any) -> str:
@@ -84,6 +94,16 @@ def prompt_id(prompt: Any) -> str:
     return digest.hexdigest()
 
 
+def row_id(row: dict[str, Any]) -> str:
+    """A digest that rows with the same prompt and images share; without images that of the prompt.
+
+    >>> row_id({"prompt": "2+2?", "answer": "4"}) == prompt_id("2+2?") != row_id({"prompt": "2+2?", "image": "a"})
+    True
+    """
+    pictures = [row[name] for name in ("image", "images") if row.get(name) is not None]
+    return prompt_id([row.get("prompt"), *pictures] if pictures else row.get("prompt"))
+
+
 def _feed(digest: Any, value: Any) -> None:
     if isinstance(value, dict):
         for key in sorted(value):
@@ -94,6 +114,7 @@ def _feed(digest: Any, value: Any) -> None:
             digest.update(b"<item>")
             _feed(digest, item)
     elif hasattr(value, "tobytes"):
+        digest.update(f"<{getattr(value, 'size', '')}>".encode())
         digest.update(value.tobytes())
     else:
         digest.update(str(value).encode("utf-8", "surrogatepass"))

@@ -40,6 +40,8 @@ class GroupRecord:
         lengths: tokens a completion.
         cut_off: whether each completion ended at the length limit.
         signals: mean over tokens of each token signal that a reward asked for; None where it could not be computed.
+        task: the row's pretext task, see [`selfrl.rewards.pretext.task_of`]; None without one.
+        stage: of that task, in a curriculum.
     """
 
     prompt_id: str
@@ -51,6 +53,8 @@ class GroupRecord:
     lengths: tuple[int, ...]
     cut_off: tuple[bool, ...]
     signals: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    task: str | None = None
+    stage: int | None = None
 
     @property
     def votes(self) -> Counter[str]:

@@ -27,13 +27,25 @@ from selfrl.prompting.alternation import PromptAlternation
 from selfrl.prompting.run_record import read_prompt
 from selfrl.recipe_keys import Recipe
 from selfrl.suggest import refuse_unknown
-from selfrl.trainers import GRPOConfig, GRPOTrainer, NFTConfig, NFTTrainer, RLOOConfig, RLOOTrainer, TeacherConfig
+from selfrl.trainers import (
+    CurriculumConfig,
+    GRPOConfig,
+    GRPOTrainer,
+    NFTConfig,
+    NFTTrainer,
+    RLOOConfig,
+    RLOOTrainer,
+    TeacherConfig,
+)
 
 TRAINERS: dict[str, tuple[type, type]] = {
     "grpo": (GRPOConfig, GRPOTrainer),
     "nft": (NFTConfig, NFTTrainer),
     "rloo": (RLOOConfig, RLOOTrainer),
 }
+
+
+SHARED = (trl.ModelConfig, TeacherConfig, CurriculumConfig)  # configurations that every trainer's recipe may set
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class Plan:
         rewards: built, in the recipe's order.
         paired: whether both views of a prompt are trained on.
         teacher: its settings, if there is one.
+        curriculum: its settings, if there is one.
         system_prompt: the recipe's, or the text that its `prompt` leads to.
         alternation: what optimises that prompt while training goes on, if anything does.
     """
@@ -59,6 +72,7 @@ class Plan:
     rewards: tuple[Any, ...]
     paired: bool
     teacher: TeacherConfig | None
+    curriculum: CurriculumConfig | None
     system_prompt: str | None
     alternation: PromptAlternation | None
 
@@ -100,7 +114,7 @@ def parse_recipe(argv: Sequence[str]) -> Plan:
     if str(values.get("dry_run")).lower() == "true" and not torch.cuda.is_available():
         values["use_cpu"] = True  # a plan for GPUs can be checked without one; TRL refuses bf16 otherwise
     config_class = TRAINERS[trainer][0]
-    known = _keys(Recipe, config_class, trl.ModelConfig, TeacherConfig)
+    known = _keys(Recipe, config_class, *SHARED)
     for key in written:
         refuse_unknown("key", key, known, f"in {path}")
     for key in flags:
@@ -114,7 +128,7 @@ def _keys(*classes: type) -> list[str]:
 
 def _read_flags(flags: Sequence[str]) -> dict[str, Any]:
     """The keys that the flags name, of whichever trainer, with typed values."""
-    classes = (Recipe, *(config for config, _ in TRAINERS.values()), trl.ModelConfig, TeacherConfig)
+    classes = (Recipe, *(config for config, _ in TRAINERS.values()), *SHARED)
     parser = _Parser(classes, allow_abbrev=False, conflict_handler="resolve")  # configurations share most keys
     known = _keys(*classes)
     parser.set_defaults_with_config(**dict.fromkeys(known, argparse.SUPPRESS))
@@ -130,10 +144,10 @@ def _read_flags(flags: Sequence[str]) -> dict[str, Any]:
 
 def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
     """Types for what YAML left as text, TRL's defaults for what is missing, and what follows from both."""
-    parser = _Parser((Recipe, config_class, trl.ModelConfig, TeacherConfig))
+    parser = _Parser((Recipe, config_class, *SHARED))
     parser.set_defaults_with_config(**values)
     typed = vars(parser.parse_args([]))
-    recipe, model, teacher = (_made(cls, typed) for cls in (Recipe, trl.ModelConfig, TeacherConfig))
+    recipe, model, teacher, curriculum = (_made(cls, typed) for cls in (Recipe, *SHARED))
     if model.model_name_or_path is None:
         raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
     model.model_name_or_path = model_path(model.model_name_or_path)
@@ -155,6 +169,7 @@ def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
         rewards,
         paired,
         teacher if keep_teacher else None,
+        curriculum if recipe.curriculum else None,
         recipe.system_prompt if recipe.prompt is None else read_prompt(recipe.prompt),
         alternation,
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 @dataclass
 class Recipe:
     """Keys of a recipe, beside all those of TRL's GRPOConfig, RLOOConfig or our NFTConfig, of
-    ModelConfig and of TeacherConfig.
+    ModelConfig, of TeacherConfig and of CurriculumConfig.
 
     Args:
         dataset: file, hub name or "tiny", see [`selfrl.data.loading.load_rows`].
@@ -23,6 +23,8 @@ class Recipe:
         prompt_column: column of the questions.
         paired: train on both views of a prompt (needs a `paraphrase` column). Default: whether a reward asks for it.
         teacher: keep a teacher (a moving average of the policy) as KL reference. Default: whether a reward asks for it.
+        curriculum: weigh the groups of pretext tasks by what they teach, see
+            [`selfrl.trainers.curriculum.CurriculumConfig`], whose `curriculum_stages` moves them from easy to hard.
         system_prompt: makes prompts conversations that begin with it; for a model without a chat template, texts.
         prompt: folder of a `selfrl optimize` run, or a text file: its (best) prompt is the system prompt.
         prompt_every: optimise that prompt anew every so many steps, for the policy as it is then, see
@@ -49,6 +51,7 @@ class Recipe:
     prompt_column: str = "prompt"
     paired: bool | None = None
     teacher: bool | None = None
+    curriculum: bool = False
     system_prompt: str | None = None
     prompt: str | None = None
     prompt_every: int | None = None

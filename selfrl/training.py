@@ -10,13 +10,14 @@ from typing import Any
 from datasets import Dataset
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoTokenizer, PrinterCallback, ProgressCallback, TrainerCallback
-from trl import get_peft_config
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+from trl import get_peft_config, prepare_multimodal_messages
 
 from selfrl.checkpoint import latest_checkpoint
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
+from selfrl.generation.processors import load_processor, picture_inputs, sees
 from selfrl.generation.tokens import check_system_role, prompt_ids
 from selfrl.monitor.metrics_file import MetricsFile
 from selfrl.monitor.progress import ProgressLines
@@ -35,14 +36,14 @@ def load_dataset(plan: Plan) -> Dataset:
     return expand_pairs(rows) if plan.paired and "view" not in rows.column_names else rows
 
 
-def drop_long_prompts(dataset: Dataset, tokenizer: Any, limit: int) -> Dataset:
-    """Drop rows whose prompt has more than `limit` tokens, and the other view of their pair with them.
+def drop_long_prompts(dataset: Dataset, processor: Any, limit: int) -> Dataset:
+    """Drop rows whose prompt, with its pictures, has more than `limit` tokens, and the other view of their pair.
 
     Raises:
         ValueError: if nothing is left.
     """
-
-    too_long = [len(prompt_ids(tokenizer, prompt)) > limit for prompt in dataset["prompt"]]
+    shown = [name for name in ("image", "images") if name in dataset.column_names] if sees(processor) else []
+    too_long = [_length(processor, row, shown) > limit for row in dataset.select_columns(["prompt", *shown])]
     if "pair_id" in dataset.column_names:
         ids = dataset["pair_id"]
         broken = {pair_id for pair_id, long in zip(ids, too_long, strict=True) if long}
@@ -53,19 +54,29 @@ def drop_long_prompts(dataset: Dataset, tokenizer: Any, limit: int) -> Dataset:
     return kept
 
 
+def _length(processor: Any, row: dict[str, Any], shown: Sequence[str]) -> int:
+    """Tokens of a row's prompt."""
+    held = next((row[name] for name in reversed(shown) if row[name]), None)  # `images` comes before `image`, as in TRL
+    if held is None:
+        return len(prompt_ids(processor, row["prompt"]))
+    pictures = held if isinstance(held, list) else [held]
+    inputs = picture_inputs(processor, [prepare_multimodal_messages(row["prompt"], pictures)])
+    return int(inputs["input_ids"].shape[1])
+
+
 def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progress: ProgressLines | None = None) -> Any:
     """The plan's trainer, with data and model loaded, a progress line a log and a metrics file."""
     dataset = load_dataset(plan)
     keys = plan.recipe.probe_keys
     probe = None if keys is None else TaskProbe.of(plan.model.model_name_or_path, keys, plan.system_prompt)
     source = plan.model.model_name_or_path
-    tokenizer = AutoTokenizer.from_pretrained(source, revision=plan.model.model_revision, padding_side="left")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    processor = load_processor(source, plan.model.model_revision)
+    if not sees(processor) and (held := {"image", "images"} & set(dataset.column_names)):
+        raise ValueError(f"The data have the column {min(held)!r}, but {source} takes no pictures: take another model.")
     if plan.system_prompt is not None:
-        check_system_role(tokenizer, source)
+        check_system_role(processor, source)
     if plan.recipe.max_prompt_tokens is not None:
-        dataset = drop_long_prompts(dataset, tokenizer, plan.recipe.max_prompt_tokens)
+        dataset = drop_long_prompts(dataset, processor, plan.recipe.max_prompt_tokens)
     config = copy.copy(plan.config)  # a trainer changes its arguments; the plan stays
     config.model_init_kwargs = {
         "revision": plan.model.model_revision,
@@ -78,10 +89,11 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
         list(plan.rewards),
         config,
         dataset,
-        processing_class=tokenizer,
+        processing_class=processor,
         peft_config=get_peft_config(plan.model),
         callbacks=[*callbacks, MetricsFile(), progress or ProgressLines()],
         teacher=plan.teacher,
+        curriculum=plan.curriculum,
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
@@ -119,6 +131,9 @@ def print_plan(plan: Plan, console: Console) -> None:
         "teacher": f"policy's weight {teacher.teacher_weight_start} → {teacher.teacher_weight_end}"
         if teacher
         else "none",
+        "curriculum": "none"
+        if plan.curriculum is None
+        else "difficulty x dispersion" + (", stages" if plan.curriculum.curriculum_stages else ""),
         "generation batch": f"{prompts} {'pairs' if views == 2 else 'prompts'} x {views} view(s) x "
         f"{config.num_generations} completions = {config.generation_batch_size}",
         "trained completions": f"{getattr(config, 'num_generations_train', None) or config.num_generations} a group",

@@ -15,7 +15,7 @@ LEVELS = (
     *("answers", "signals"),
     *("generation", "data"),
     *("preferences", "rewards", "monitor"),
-    *("trainers", "prompting", "eval", "selfplay"),
+    *("trainers", "prompting", "eval", "pretext", "selfplay"),
     *("recipe", "compare", "recipes"),
     "cli",
 )

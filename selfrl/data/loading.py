@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, load_dataset
 from pyarrow.parquet import ParquetFile
 
-from selfrl.conversation import conversation
+from selfrl.conversation import conversation, with_system
 from selfrl.data.missing import left_out, missing_rows
 from selfrl.data.row_files import read_row_file
 from selfrl.data.tiny import tiny_problems
@@ -19,13 +20,14 @@ def load_rows(source: str, split: str = "train", config: str | None = None) -> D
     """Rows of a data set, columns as they are.
 
     Args:
-        source: a .jsonl, .json, .parquet or .csv file, "tiny" for the packaged problems, or a hub data set's name.
-        split: split of a hub data set; of "tiny" with a count, as in "train[:512]" or "heldout[:200]".
+        source: a .jsonl, .json, .parquet or .csv file, a folder that `selfrl pretext` wrote, "tiny" for the packaged
+            problems, or a hub data set's name.
+        split: split of a hub data set or a folder; of "tiny" with a count, as in "train[:512]" or "heldout[:200]".
         config: configuration name of a hub data set.
 
     Raises:
-        ValueError: for a missing file, one that is malformed or holds no rows, an unknown format or a malformed split
-            of "tiny".
+        ValueError: for a missing file, one that is malformed or holds no rows, an unknown format, a split that a folder
+            does not have, or a malformed one of "tiny".
 
     Example:
         >>> load_rows("tiny", "heldout[:3]").num_rows
@@ -43,9 +45,22 @@ def load_rows(source: str, split: str = "train", config: str | None = None) -> D
                 f"The data set {source} does not exist: check the path, or write it with `selfrl paraphrase`."
             )
         return _parquet(source) if path.suffix == ".parquet" else read_row_file(path)
+    if path.is_dir():
+        return _folder(path, split)
     if path.exists():
         raise ValueError(f"{source} is neither of {', '.join(FILE_FORMATS)}: convert it to one of them.")
     return load_dataset(source, config, split=split)
+
+
+def _folder(path: Path, split: str) -> Dataset:
+    """A split of a folder of files SPLIT-*.parquet."""
+    name = split.partition("[")[0]
+    files = sorted(map(str, path.glob(f"{name}-*.parquet")))
+    if not files:
+        raise ValueError(
+            f"{path} holds no {name}-*.parquet: check dataset_split, or build it with `selfrl pretext build`."
+        )
+    return load_dataset("parquet", data_files={name: files}, split=split)
 
 
 def _parquet(source: str) -> Dataset:
@@ -55,7 +70,7 @@ def _parquet(source: str) -> Dataset:
 
 
 def to_prompts(rows: Dataset, prompt_column: str = "prompt", system_prompt: str | None = None) -> Dataset:
-    """Rename the question column to `prompt`; with a system prompt, make it (and `paraphrase`) a conversation.
+    """Rename the question column to `prompt`; with a system prompt, make it (and `paraphrase`) a conversation under it.
 
     Rows without a prompt are left out, with the other view of their pair, and counted in a warning.
 
@@ -80,7 +95,11 @@ def to_prompts(rows: Dataset, prompt_column: str = "prompt", system_prompt: str 
         return rows
     texts = [c for c in ("prompt", "paraphrase") if c in rows.column_names]
 
-    def converse(row: dict[str, str | None]) -> dict[str, list[dict[str, str]] | None]:
-        return {c: None if (text := row[c]) is None else conversation(system_prompt, text) for c in texts}
+    def converse(row: dict[str, Any]) -> dict[str, Any]:
+        return {c: None if row[c] is None else _under(system_prompt, row[c]) for c in texts}
 
     return rows.map(converse)
+
+
+def _under(system_prompt: str, prompt: Any) -> list[dict[str, Any]]:
+    return conversation(system_prompt, prompt) if isinstance(prompt, str) else with_system(prompt, system_prompt)

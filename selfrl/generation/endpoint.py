@@ -18,7 +18,8 @@ import openai
 import tenacity
 
 from selfrl.generation.dialect import REFUSALS, Dialect, words_of
-from selfrl.generation.protocol import Generation, Prompt, Sampling, request_seed
+from selfrl.generation.protocol import Generation, Message, Prompt, Sampling, request_seed
+from selfrl.pictures import data_url
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class EndpointGenerator:
         first_seed: int | None,
     ) -> list[Generation]:
         """n completions; an endpoint that gives fewer at a time is asked again for the rest."""
-        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(map(_sent, prompt))
         group: list[Generation] = []
         while len(group) < sampling.n:
             seed = None if first_seed is None else first_seed + len(group)
@@ -194,6 +195,23 @@ class EndpointGenerator:
             )
             for choice, share in zip(choices, shares, strict=True)
         ]
+
+
+def _sent(message: Message) -> Message:
+    """A message as the API takes it, with pictures as data URLs.
+
+    >>> _sent({"role": "user", "content": [{"type": "text", "text": "Up?"}]})["content"]
+    [{'type': 'text', 'text': 'Up?'}]
+    """
+    if isinstance(message["content"], str):
+        return message
+    parts = [
+        {"type": "image_url", "image_url": {"url": data_url(part["image"])}}
+        if part["type"] == "image"
+        else {"type": "text", "text": part["text"]}
+        for part in message["content"]
+    ]
+    return {**message, "content": parts}
 
 
 def _text_of(content: Any) -> str:

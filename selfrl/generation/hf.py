@@ -7,8 +7,14 @@ from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StoppingCriteria
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    GenerationConfig,
+    StoppingCriteria,
+)
 
+from selfrl.generation.processors import load_processor, picture_inputs, pictures_of, sees, tokenizer_of
 from selfrl.generation.protocol import Generation, Prompt, Sampling, cut
 from selfrl.generation.tokens import prompt_ids
 
@@ -22,29 +28,31 @@ class TransformersGenerator:
     Leaves the global random state and the model's train/eval mode as they were.
 
     Args:
-        model: a causal language model.
-        tokenizer: its tokenizer, with a pad token.
+        model: a causal language model, or one that sees.
+        processor: its tokenizer, with a pad token, or its processor.
         batch_size: completions generated at a time.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, batch_size: int = 512) -> None:
-        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+    def __init__(self, model: Any, processor: Any, batch_size: int = 512) -> None:
+        self.model, self.processor, self.batch_size = model, processor, batch_size
+        self.tokenizer = tokenizer_of(processor)
 
     @classmethod
     def load(cls, source: str, batch_size: int = 16) -> TransformersGenerator:
-        """Load model and tokenizer, onto a GPU if there is one; in fp32 on a CPU."""
+        """Load a model and what it reads with, onto a GPU if there is one; in fp32 on a CPU."""
         gpu = torch.cuda.is_available()
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto" if gpu else torch.float32)
-        return cls(model.to("cuda" if gpu else "cpu"), tokenizer, batch_size)
+        processor = load_processor(source)
+        kind = AutoModelForImageTextToText if sees(processor) else AutoModelForCausalLM
+        model = kind.from_pretrained(source, dtype="auto" if gpu else torch.float32)
+        return cls(model.to("cuda" if gpu else "cpu"), processor, batch_size)
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
         """See [`selfrl.generation.Generator`]; an empty prompt is a failure."""
-        token_ids = [prompt_ids(self.tokenizer, prompt) for prompt in prompts]
-        order = sorted(range(len(prompts)), key=lambda i: len(token_ids[i]))
+        blind = [i for i, prompt in enumerate(prompts) if not pictures_of(prompt)]
+        token_ids = {i: prompt_ids(self.processor, prompts[i]) for i in blind}
+        order = sorted(blind, key=lambda i: len(token_ids[i]))
         queue = [i for i in order if token_ids[i] for _ in range(sampling.n)]
+        seeing = [i for i in range(len(prompts)) if i not in token_ids for _ in range(sampling.n)]
         groups: list[list[Generation]] = [[] for _ in prompts]
         was_training = self.model.training
         self.model.eval()
@@ -55,7 +63,13 @@ class TransformersGenerator:
                     torch.manual_seed(sampling.seed)
                 for start in range(0, len(queue), self.batch_size):
                     rows = queue[start : start + self.batch_size]
-                    for i, generation in zip(rows, self._batch([token_ids[i] for i in rows], sampling), strict=True):
+                    inputs = self._padded([token_ids[i] for i in rows])
+                    for i, generation in zip(rows, self._batch(inputs, sampling), strict=True):
+                        groups[i].append(generation)
+                for start in range(0, len(seeing), self.batch_size):
+                    rows = seeing[start : start + self.batch_size]
+                    inputs = picture_inputs(self.processor, [prompts[i] for i in rows])
+                    for i, generation in zip(rows, self._batch(inputs, sampling), strict=True):
                         groups[i].append(generation)
         finally:
             self.model.train(was_training)
@@ -64,12 +78,19 @@ class TransformersGenerator:
     def close(self) -> None:
         """Nothing is held beyond the model."""
 
-    @torch.no_grad()
-    def _batch(self, token_ids: list[list[int]], sampling: Sampling) -> list[Generation]:
-        pad = self.tokenizer.pad_token_id
+    def _padded(self, token_ids: list[list[int]]) -> dict[str, torch.Tensor]:
         ids = [torch.tensor(row) for row in token_ids]
-        input_ids = pad_sequence(ids, batch_first=True, padding_value=pad, padding_side="left")
-        mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True, padding_side="left")
+        pad = self.tokenizer.pad_token_id
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad, padding_side="left"),
+            "attention_mask": pad_sequence(
+                [torch.ones_like(row) for row in ids], batch_first=True, padding_side="left"
+            ),
+        }
+
+    @torch.no_grad()
+    def _batch(self, inputs: dict[str, torch.Tensor], sampling: Sampling) -> list[Generation]:
+        pad, width = self.tokenizer.pad_token_id, inputs["input_ids"].shape[1]
         ends = self.model.generation_config.eos_token_id
         ends = {*(ends if isinstance(ends, list) else [ends]), self.tokenizer.eos_token_id} - {None}
         options: dict[str, Any] = {"do_sample": False}
@@ -78,14 +99,17 @@ class TransformersGenerator:
         config = GenerationConfig(
             max_new_tokens=sampling.max_tokens, eos_token_id=sorted(ends), pad_token_id=pad, **NEUTRAL, **options
         )
+        picture = getattr(self.processor, "image_token_id", None)
+        if picture is not None:  # never said in training, where TRL bars it too: a picture would have to follow
+            config.suppress_tokens = [picture]
         output = self.model.generate(
-            input_ids=input_ids.to(self.model.device),
-            attention_mask=mask.to(self.model.device),
+            **{name: value.to(self.model.device) for name, value in inputs.items()},
             generation_config=config,
-            stopping_criteria=[_StopTexts(self.tokenizer, sampling.stop, input_ids.shape[1])] if sampling.stop else [],
+            stopping_criteria=[_StopTexts(self.tokenizer, sampling.stop, width)] if sampling.stop else [],
         )
         generations = []
-        for prompt, row in zip(token_ids, output[:, input_ids.shape[1] :].tolist(), strict=True):
+        lengths = inputs["attention_mask"].sum(1).tolist()
+        for prompt_tokens, row in zip(lengths, output[:, width:].tolist(), strict=True):
             length = next((i + 1 for i, token in enumerate(row) if token in ends), len(row))
             tokens = row[:length]
             whole = self.tokenizer.decode(tokens, skip_special_tokens=True)
@@ -93,7 +117,7 @@ class TransformersGenerator:
             if text != whole:  # the row is padded since
                 tokens = tokens[: len(tokens) - _padding(tokens, pad)]
             ended = text != whole or tokens[-1] in ends
-            generations.append(Generation(text, "stop" if ended else "length", len(prompt), len(tokens)))
+            generations.append(Generation(text, "stop" if ended else "length", prompt_tokens, len(tokens)))
         return generations
 
 

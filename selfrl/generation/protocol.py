@@ -6,9 +6,11 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-Message = dict[str, str]
+Message = dict[
+    str, Any
+]  # its content is a text, or a list of parts: {"type": "text", "text": …}, {"type": "image", "image": …}
 Prompt = str | list[Message]
 
 
@@ -84,7 +86,8 @@ class Generator(Protocol):
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
         """`sampling.n` completions a prompt, in the prompts' order.
 
-        A prompt is a text, or a conversation to which the model's chat template is applied. A prompt whose request
+        A prompt is a text, or a conversation to which the model's chat template is applied, with pictures among its
+        parts or without, see `Message`. A prompt whose request
         failed for good has an empty list; nothing else is ever put in its place.
         """
         ...

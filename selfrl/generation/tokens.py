@@ -9,35 +9,46 @@ import jinja2
 from tokenizers.decoders import DecodeStream
 
 from selfrl.conversation import plain_text
+from selfrl.generation.processors import sees, tokenizer_of
 from selfrl.generation.protocol import Prompt
 
 
-def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
-    """Token ids of a text, or of a conversation by the model's chat template.
+def prompt_ids(processor: Any, prompt: Prompt) -> list[int]:
+    """Token ids of a text, or of a conversation by the model's chat template; pictures take no room here.
 
     A base model without a template reads a conversation as its texts, a line break after each, and a blank line after
     a system prompt.
     """
     if not isinstance(prompt, str):
-        if tokenizer.chat_template is not None:
-            return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
+        if getattr(processor, "chat_template", None) is not None:
+            prompt = chat_text(processor, prompt)
+            return list(tokenizer_of(processor)(prompt, add_special_tokens=False).input_ids)
         prompt = plain_text(prompt)
-    ids: list[int] = tokenizer(prompt).input_ids
-    return ids
+    return list(tokenizer_of(processor)(prompt).input_ids)
 
 
-def check_system_role(tokenizer: Any, model: str) -> None:
+def chat_text(processor: Any, messages: list[Any], add_generation_prompt: bool = True) -> str:
+    """A conversation as the model's chat template writes it."""
+    if sees(processor):  # whose templates read parts, and only some of them texts
+        from trl import prepare_multimodal_messages
+
+        messages = prepare_multimodal_messages(messages)
+    text: str = processor.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
+    return text
+
+
+def check_system_role(processor: Any, model: str) -> None:
     """Refuse system prompts for a model whose chat template fails on them, or drops them.
 
     Raises:
         ValueError: naming the model.
     """
-    if tokenizer.chat_template is None:
+    if getattr(processor, "chat_template", None) is None:
         return
     mark = "Instructions 7193."
     messages = [{"role": "system", "content": mark}, {"role": "user", "content": "2 + 2?"}]
     try:
-        shown = tokenizer.apply_chat_template(messages, tokenize=False)
+        shown = chat_text(processor, messages, add_generation_prompt=False)
     except jinja2.TemplateError:
         shown = ""
     if mark not in shown:

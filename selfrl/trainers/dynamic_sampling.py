@@ -12,13 +12,21 @@ from accelerate.utils import gather_object
 from datasets import IterableDataset
 from torch.nn.functional import pad
 
-from selfrl.conversation import prompt_id
+from selfrl.conversation import row_id
 from selfrl.trainers.prompt_source import draw_prompts
 from selfrl.trainers.reward_sums import weighted_sums
+from selfrl.trainers.row_pictures import (
+    PROMPT,
+    TOKEN_TYPES,
+    blank_rows,
+    has_rows,
+    put_together,
+    taken_apart,
+)
 from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
 from selfrl.trainers.vote_count import VotingConfig
 
-LEFT_PADDED = ("prompt_ids", "prompt_mask")
+LEFT_PADDED = ("prompt_ids", "prompt_mask", *(name + PROMPT for name in TOKEN_TYPES))
 
 
 @dataclass
@@ -48,7 +56,7 @@ class DynamicSampling(GroupTrainer):
     on or not.
 
     Raises:
-        ValueError: before a model loads, for dynamic sampling from a stream or with images.
+        ValueError: before a model loads, for dynamic sampling from a stream.
     """
 
     accelerator: Any
@@ -97,7 +105,7 @@ class DynamicSampling(GroupTrainer):
     def _filled(self, batch: Batch, inputs: Rows) -> Batch:
         """The batch with new prompts for those that teach nothing."""
         processes, me = self.accelerator.num_processes, self.accelerator.process_index
-        seen = set(gather_object(list({prompt_id(row["prompt"]) for row in inputs})))
+        seen = set(gather_object(list({row_id(row) for row in inputs})))
         candidates = draw_prompts(self.train_dataset, seen, seed=self._draw_seed)
         # TRL's metrics stay those of the prompts that the sampler chose
         logged = {name: len(values) for name, values in self._metrics["train"].items()}
@@ -123,7 +131,7 @@ class DynamicSampling(GroupTrainer):
         for name, values in self._metrics["train"].items():
             del values[logged.get(name, 0) :]
         rows = len(whole["completion_ids"]) // processes
-        filled = {name: value[me * rows : (me + 1) * rows] for name, value in whole.items()}
+        filled = put_together({name: value[me * rows : (me + 1) * rows] for name, value in whole.items()})
         if "num_items_in_batch" in batch:
             filled["num_items_in_batch"] = (whole["completion_mask"] * whole.get("tool_mask", 1)).sum()
         return filled
@@ -134,34 +142,31 @@ class DynamicSampling(GroupTrainer):
         return self.args.seed, self.state.global_step, self._step % self.args.gradient_accumulation_steps
 
     def _gathered(self, batch: Batch) -> Batch:
-        """The rows of all processes; what is one number for the whole batch is left out."""
+        """The rows of all processes, taken apart; what is one number for the whole batch is left out."""
         return {
-            name: self.accelerator.gather(
-                self.accelerator.pad_across_processes(
-                    value,
-                    dim=1,
-                    pad_index=self._tokenizer.pad_token_id if name.endswith("_ids") else 0,
-                    pad_first=name in LEFT_PADDED,
-                )
-            )
-            for name, value in batch.items()
-            if value.ndim > 0
+            name: self._gathered_column(name, value) for name, value in taken_apart(batch).items() if has_rows(value)
         }
+
+    def _gathered_column(self, name: str, value: Any) -> Any:
+        if isinstance(value, list):
+            rows = gather_object(value)
+            return [row.to(self.accelerator.device) if isinstance(row, torch.Tensor) else row for row in rows]
+        padded = self.accelerator.pad_across_processes(
+            value, dim=1, pad_index=_padding(name, self._tokenizer.pad_token_id), pad_first=name in LEFT_PADDED
+        )
+        return self.accelerator.gather(padded)
 
 
 def check_redrawable(dataset: Any) -> None:
     """Refuse data from which no replacement can be drawn.
 
     Raises:
-        ValueError: for no data, a stream, rows without prompts, or prompts with images, whose tensors are not rows of
-            the batch.
+        ValueError: for no data, a stream, or rows without prompts.
     """
     if dataset is None or isinstance(dataset, IterableDataset):
         raise ValueError("Dynamic sampling cannot draw from a stream: load train_dataset as a map-style data set.")
     if "prompt" not in dataset.column_names:
         raise ValueError("Dynamic sampling needs the column `prompt` in train_dataset, to draw none twice: add it.")
-    if images := {"image", "images"} & set(dataset.column_names):
-        raise ValueError(f"Dynamic sampling does not work with the column {min(images)!r} yet: leave it off.")
 
 
 def spread(rewards_QG: torch.Tensor) -> torch.Tensor:
@@ -186,8 +191,8 @@ def fill_batch(batch: Batch, draw: Callable[[int], Batch | None], group_size: in
     """Put groups that teach in the place of those that do not.
 
     Args:
-        batch: rows of all processes in whole groups, as tensors (B,) or (B, T), `teaches` (B,) bool among them, equal
-            within a group; scalars are left out of the result.
+        batch: rows of all processes in whole groups, taken apart ([`selfrl.trainers.row_pictures`]), `teaches` (B,)
+            bool among them, equal within a group; scalars are left out of the result.
         draw: from a number of groups to a scored batch of about as many, or None when no prompts are left.
         group_size: rows a group.
         rounds: how often to draw at most.
@@ -198,7 +203,7 @@ def fill_batch(batch: Batch, draw: Callable[[int], Batch | None], group_size: in
         first of the others.
     """
     groups = len(batch["completion_ids"]) // group_size
-    pool = {name: value for name, value in batch.items() if value.ndim > 0}
+    pool = {name: value for name, value in batch.items() if has_rows(value)}
     for _ in range(rounds):
         missing = groups - int(pool["teaches"].sum()) // group_size
         if missing <= 0:
@@ -208,21 +213,35 @@ def fill_batch(batch: Batch, draw: Callable[[int], Batch | None], group_size: in
             break
         pool = _join(pool, fresh, pad_id)
     order = torch.argsort(~pool["teaches"], stable=True)[: groups * group_size]
-    return {name: value[order] for name, value in pool.items()}
+    return {
+        name: [value[i] for i in order.tolist()] if isinstance(value, list) else value[order]
+        for name, value in pool.items()
+    }
 
 
 def _join(first: Batch, second: Batch, pad_id: int) -> Batch:
-    joined = {}
-    for name, value in first.items():
-        parts = [value, second[name]]
-        if value.ndim > 1:
+    joined: Batch = {}
+    for name in {**first, **second}:
+        parts = [
+            batch[name] if name in batch else blank_rows(other[name], len(batch["completion_ids"]))
+            for batch, other in ((first, second), (second, first))
+        ]
+        if isinstance(parts[0], list):
+            joined[name] = parts[0] + parts[1]
+            continue
+        if parts[0].ndim > 1:
             width = max(part.size(1) for part in parts)
             parts = [_widen(name, part, width, pad_id) for part in parts]
         joined[name] = torch.cat(parts)
     return joined
 
 
-def _widen(name: str, tensor_BT: torch.Tensor, width: int, pad_id: int) -> torch.Tensor:
-    extra = width - tensor_BT.size(1)
+def _widen(name: str, tensor: torch.Tensor, width: int, pad_id: int) -> torch.Tensor:
+    """(B, W, …) with more columns, or pictures."""
+    extra = width - tensor.size(1)
     sides = (extra, 0) if name in LEFT_PADDED else (0, extra)
-    return pad(tensor_BT, sides, value=pad_id if name.endswith("_ids") else 0)
+    return pad(tensor, [0, 0] * (tensor.ndim - 2) + list(sides), value=_padding(name, pad_id))
+
+
+def _padding(name: str, pad_id: int) -> int:
+    return pad_id if name in ("prompt_ids", "completion_ids") else 0

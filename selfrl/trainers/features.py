@@ -11,6 +11,8 @@ from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 from selfrl.trainers.abstentions import Abstentions
 from selfrl.trainers.checkpointing import Checkpointing
 from selfrl.trainers.checks import check_dataset
+from selfrl.trainers.completion_pictures import CompletionPictures
+from selfrl.trainers.curriculum import Curriculum, CurriculumConfig
 from selfrl.trainers.dynamic_sampling import DynamicSampling
 from selfrl.trainers.paired_views import PairedViews
 from selfrl.trainers.policy_column import PolicyColumn
@@ -27,6 +29,8 @@ class Features(
     DynamicSampling,  # scores further batches: everything below happens once a scored batch
     VoteCount,  # takes rewards and rows away, after all rewards are known and recorded
     Abstentions,  # changes rewards that TRL would misread, after they are recorded as they are
+    Curriculum,  # weighs advantages by the batch's records
+    CompletionPictures,
     Records,  # sees rows as the data have them, and hands each batch's record to the rewards
     SystemPrompt,  # from here on prompts carry it
     Teacher,  # generates before the policy, whose hidden states and vLLM weights are then the last
@@ -59,6 +63,7 @@ class Features(
         peft_config: Any = None,
         *,
         teacher: TeacherConfig | None = None,
+        curriculum: CurriculumConfig | None = None,
         **options: Any,
     ) -> None:
         if reward_funcs is None:
@@ -75,7 +80,7 @@ class Features(
             "quantization_config": quantization_config,
             "peft_config": peft_config,
         }
-        setup = Setup(model, rewards, args, train_dataset, eval_dataset, teacher, options)
+        setup = Setup(model, rewards, args, train_dataset, eval_dataset, teacher, curriculum, options)
         self._check(setup)
         super().__init__(  # type: ignore[call-arg]  # TRL's, below the mixins
             model, rewards, args, train_dataset, eval_dataset, **options

@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset as Stream
 from transformers import TrainerCallback
 from trl.trainer.utils import RepeatSampler
 
-from selfrl.conversation import prompt_id
+from selfrl.conversation import row_id
 from selfrl.data.pairs import pair_rows
 from selfrl.trainers.trl_surface import GroupTrainer, Setup
 
@@ -123,14 +123,14 @@ def draw_prompts(dataset: Any, seen: set[str], seed: Sequence[int]) -> Iterator[
     Example:
         >>> from datasets import Dataset
         >>> data = Dataset.from_dict({"prompt": ["a", "b", "c"]})
-        >>> sorted(rows[0]["prompt"] for rows in draw_prompts(data, {prompt_id("b")}, seed=[0, 7]))
+        >>> sorted(rows[0]["prompt"] for rows in draw_prompts(data, {row_id({'prompt': 'b'})}, seed=[0, 7]))
         ['a', 'c']
     """
     units: Sequence[tuple[int, ...]] = pair_rows(dataset) if is_paired(dataset) else [(i,) for i in range(len(dataset))]
     seen = set(seen)
     for index in np.random.default_rng(seed).permutation(len(units)):
         rows = [dataset[row] for row in units[index]]
-        ids = {prompt_id(row["prompt"]) for row in rows}
+        ids = {row_id(row) for row in rows}
         if not ids & seen:
             seen |= ids
             yield rows

@@ -11,7 +11,7 @@ import torch
 from selfrl.answers import read_answer
 from selfrl.answers.keys import KeyMode, ReadAnswer
 from selfrl.checkpoint import Part
-from selfrl.conversation import prompt_id
+from selfrl.conversation import row_id
 from selfrl.distributed import gathered
 from selfrl.group_record import GroupRecord, GroupVote, PromptHistory
 from selfrl.rewards import MajorityVoteReward
@@ -54,6 +54,8 @@ class Facts(NamedTuple):
     length: int
     cut_off: bool
     signals: dict[str, float | None]
+    task: str | None = None
+    stage: int | None = None
 
 
 class Records(GroupTrainer):
@@ -80,6 +82,7 @@ class Records(GroupTrainer):
 
     def _generate_and_score_completions(self, inputs: Rows) -> Batch:
         self._prompt_ids = [row_id(row) for row in inputs]
+        self._tasks = [(row.get("task"), row.get("stage")) for row in inputs]
         return super()._generate_and_score_completions(inputs)
 
     def _calculate_rewards(
@@ -110,19 +113,9 @@ class Records(GroupTrainer):
         """Of this process's completions."""
         means = self._signal_means()
         return [
-            Facts(name, len(ids), self._is_cut_off(ids), {signal: values[i] for signal, values in means.items()})
-            for i, (name, ids) in enumerate(zip(self._prompt_ids, completion_ids, strict=True))
+            Facts(name, len(ids), self._is_cut_off(ids), {signal: values[i] for signal, values in means.items()}, *task)
+            for i, (name, ids, task) in enumerate(zip(self._prompt_ids, completion_ids, self._tasks, strict=True))
         ]
-
-
-def row_id(row: dict[str, Any]) -> str:
-    """A digest that rows with the same prompt and images share; without images that of the prompt.
-
-    >>> row_id({"prompt": "2+2?", "answer": "4"}) == prompt_id("2+2?") != row_id({"prompt": "2+2?", "image": "a"})
-    True
-    """
-    pictures = [row[name] for name in ("image", "images") if row.get(name) is not None]
-    return prompt_id([row.get("prompt"), *pictures] if pictures else row.get("prompt"))
 
 
 def records_of(
@@ -152,6 +145,8 @@ def records_of(
                 lengths=tuple(fact.length for fact in members),
                 cut_off=tuple(fact.cut_off for fact in members),
                 signals={name: tuple(fact.signals[name] for fact in members) for name in members[0].signals},
+                task=members[0].task,
+                stage=members[0].stage,
             )
         )
     return records

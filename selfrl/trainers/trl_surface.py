@@ -47,6 +47,8 @@ class Surface:
     is_fsdp_enabled: bool
     current_gradient_accumulation_steps: int
 
+    log_completions: bool
+
     beta: float
     temperature: float
     num_generations: int
@@ -71,6 +73,9 @@ class Surface:
     _step: int
     _buffered_inputs: list[Batch] | None
     _last_loaded_step: int
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:  # noqa: D102
+        raise NotImplementedError
 
     def add_callback(self, callback: Any) -> None:  # noqa: D102
         raise NotImplementedError
@@ -155,6 +160,7 @@ class Setup:
         train_dataset: None only where an environment gives the prompts.
         eval_dataset: None, one, or several by name.
         teacher: see [`selfrl.trainers.teacher.Teacher`].
+        curriculum: see [`selfrl.trainers.curriculum.Curriculum`].
         options: the rest, which goes to TRL as it is.
     """
 
@@ -164,6 +170,7 @@ class Setup:
     train_dataset: Any = None
     eval_dataset: Any = None
     teacher: Any = None
+    curriculum: Any = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def given(self, *names: str) -> str | None:

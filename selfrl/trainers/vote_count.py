@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from selfrl.trainers.checks import check_train_count
+from selfrl.trainers.row_pictures import picked
 from selfrl.trainers.trl_surface import Batch, GroupConfig, GroupTrainer, Rows, Setup
 
 
@@ -53,13 +54,7 @@ class VoteCount(GroupTrainer):
         output = super()._generate_and_score_completions(inputs)
         if not self._drops_votes:
             return output
-        if "num_images" in output:
-            raise ValueError("num_generations_train does not work with images yet: leave it unset.")
-        keep = self._trained(len(inputs), output["completion_ids"].device)
-        output = {
-            key: value[keep] if isinstance(value, torch.Tensor) and value.ndim > 0 else value
-            for key, value in output.items()
-        }
+        output = picked(output, self._trained(len(inputs), output["completion_ids"].device))
         if "num_items_in_batch" in output:
             mask = output["completion_mask"] * output.get("tool_mask", 1)
             output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()

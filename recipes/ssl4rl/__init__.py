@@ -1,0 +1,1 @@
+"""Self-supervised vision tasks as rewards (SSL4RL, 2510.16416)."""

@@ -1,0 +1,1 @@
+"""Data sets of pretext tasks, built from pictures or a graph."""
