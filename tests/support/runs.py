@@ -36,7 +36,7 @@ CONFIGS: dict[type, Any] = {
     trl.GRPOTrainer: trl.GRPOConfig,
     trl.RLOOTrainer: trl.RLOOConfig,
 }
-TRAINER_ARGUMENTS = ("callbacks", "eval_dataset", "peft_config", "processing_class", "teacher", "tools")
+TRAINER_ARGUMENTS = ("callbacks", "curriculum", "eval_dataset", "peft_config", "processing_class", "teacher", "tools")
 
 
 def tiny_config(trainer_class: type, out: Path, **options: Any) -> Any:
