@@ -14,6 +14,7 @@ from selfrl.eval.jobs import Job, check_system_prompt, job, plan, resolve_style
 from selfrl.eval.running import Evaluation
 from selfrl.eval.settings import DATA_SEED, Settings
 from selfrl.eval.task import Source, load_tasks, task_names
+from selfrl.eval.vision_harness import VISION_PREFIX, check_vision_harness
 from selfrl.generation.load import BACKENDS
 from selfrl.installation import mend
 from selfrl.suggest import refuse_unknown
@@ -22,7 +23,7 @@ CONTROL = "control"
 CONTROLS = 100
 EPILOG = (
     f"Tasks: {', '.join(task_names())}; FAMILY:MEMBER for one of a family; a task file; "
-    "lm_eval:NAME for one of lm-evaluation-harness."
+    "lm_eval:NAME for one of lm-evaluation-harness; lmms_eval:NAME for one of lmms-eval (vision)."
 )
 
 
@@ -48,7 +49,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge", help="model that says whether the reasoning supports the answer; label-free: the start"
     )
-    parser.add_argument("--lm-eval-tasks", type=Path, help="folder with further task files of lm-evaluation-harness")
+    parser.add_argument("--lm-eval-tasks", type=Path, help="folder with further task files of either harness")
     parser.add_argument("--cache", type=Path, help="file that keeps generations; by default in the user's cache folder")
     parser.add_argument("--base-url", help="address of an OpenAI-compatible endpoint")
     parser.add_argument("--api-key-env", help="environment variable with the endpoint's key; default OPENAI_API_KEY")
@@ -91,12 +92,15 @@ def evaluation_of(args: argparse.Namespace, settings: Settings, out: Path) -> Ev
     """
     names = [name for name in args.tasks.split(",") if name]
     harness = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
-    own = [name for name in names if not name.startswith(PREFIX)]
+    vision = [name.removeprefix(VISION_PREFIX) for name in names if name.startswith(VISION_PREFIX)]
+    own = [name for name in names if not name.startswith((PREFIX, VISION_PREFIX))]
     signals = [name for name in args.signals.split(",") if name]
     _check(args, signals, own)
     if harness:
         check_harness(harness, settings, args.lm_eval_tasks)
-    jobs = plan(args.model, own, settings) if own or not harness else []
+    if vision:
+        check_vision_harness(vision, settings)
+    jobs = plan(args.model, own, settings) if own or not (harness or vision) else []
     remarks = []
     if jobs and args.control is None and importlib.util.find_spec("reasoning_gym") is None:
         remarks.append(f"No control with fresh numbers: it needs reasoning-gym, {mend('eval')}.")
@@ -114,6 +118,7 @@ def evaluation_of(args: argparse.Namespace, settings: Settings, out: Path) -> Ev
         style=style,
         out=out,
         harness=harness,
+        vision_harness=vision,
         harness_folder=args.lm_eval_tasks,
         contamination=args.contamination,
         signals=signals,

@@ -90,7 +90,7 @@ def metric_rows(task: str, scores: dict[str, Any], questions: int | None) -> lis
     rows = []
     for key, value in scores.items():
         metric, _, way = key.partition(",")
-        if not way or metric.endswith("_stderr") or not isinstance(value, int | float):
+        if not way or "_stderr" in metric or not isinstance(value, int | float):
             continue
         error = scores.get(f"{metric}_stderr,{way}")
         name = metric if way == "none" else f"{metric} ({way})"

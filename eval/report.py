@@ -32,7 +32,7 @@ def score_row(name: str, entry: dict[str, Any]) -> list[str]:
 
 
 def harness_row(row: dict[str, Any]) -> list[str]:
-    """A row of lm-evaluation-harness in the same table; what is no share, as a perplexity, stands as it is.
+    """A row of a harness in the same table; what is no share, as a perplexity, stands as it is.
 
     >>> harness_row({"task": "ifeval", "metric": "acc", "value": 0.5, "stderr": 0.05, "questions": 100})[:4]
     ['lm_eval:ifeval acc', '100', '50.0', '40.2–59.8']
@@ -41,7 +41,7 @@ def harness_row(row: dict[str, Any]) -> list[str]:
     share = 0 <= value <= 1
     interval = f"{percent(value - 1.96 * error)}–{percent(value + 1.96 * error)}" if share and error is not None else ""
     cells = [
-        f"lm_eval:{row['task']} {row['metric']}",
+        f"{row.get('harness', 'lm_eval')}:{row['task']} {row['metric']}",
         str(row["questions"] or ""),
         percent(value) if share else f"{value:.3f}",
         interval,

@@ -23,6 +23,7 @@ from selfrl.eval.results import result_entry, sample_rows, write_results, write_
 from selfrl.eval.samples_page import write_page
 from selfrl.eval.settings import Settings
 from selfrl.eval.task import Style
+from selfrl.eval.vision_harness import run_vision_harness
 from selfrl.generation.hf import TransformersGenerator
 from selfrl.models import model_path
 from selfrl.tables import percent
@@ -39,6 +40,7 @@ class Evaluation:
         style: how the model is asked.
         out: folder of everything written.
         harness: names of lm-evaluation-harness's tasks.
+        vision_harness: names of lmms-eval's tasks.
         harness_folder: its further task files.
         contamination: whether to probe it.
         signals: those whose calibration is measured.
@@ -52,6 +54,7 @@ class Evaluation:
     style: Style
     out: Path
     harness: Sequence[str] = ()
+    vision_harness: Sequence[str] = ()
     harness_folder: Path | None = None
     contamination: bool = False
     signals: Sequence[str] = ()
@@ -115,6 +118,12 @@ def finish(run: Run, console: Console) -> int:
         results["harness"] = run_harness(
             evaluation.model, evaluation.harness, evaluation.settings, evaluation.style, evaluation.harness_folder
         )
+    if evaluation.vision_harness:
+        _save(run)
+        found = run_vision_harness(
+            evaluation.model, evaluation.vision_harness, evaluation.settings, evaluation.harness_folder
+        )
+        results["harness"] = [*results.get("harness", []), *found]
     results["seconds"] = round(results["seconds"] + time.perf_counter() - started, 1)
     _save(run)
     print_report(results, console)

@@ -16,6 +16,7 @@ from selfrl.rewards.majority_vote import MajorityVoteReward
 from selfrl.rewards.pairwise import PairwiseSelfReward
 from selfrl.rewards.pretext import PretextReward
 from selfrl.rewards.prompt_groups import PromptGroupReward
+from selfrl.rewards.repetition import RepetitionReward
 from selfrl.rewards.semantic_entropy import SemanticEntropyReward
 from selfrl.rewards.shopping import RationaleCertaintyReward, ShopActionReward, ShopFormatReward
 
@@ -34,6 +35,7 @@ __all__ = [
     "PromptGroupReward",
     "RandomReward",
     "RationaleCertaintyReward",
+    "RepetitionReward",
     "SelfCertaintyReward",
     "SemanticEntropyReward",
     "ShopActionReward",

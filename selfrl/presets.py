@@ -136,4 +136,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_completion_length": 3584,
         "rewards": {"AccuracyReward": {}},
     },
+    # 2510.16416, from the authors' scripts: 512 prompts x 5 rollouts, in 4 updates
+    "ssl4rl": {
+        "trainer": "grpo",
+        "beta": 0.01,
+        "num_generations": 5,
+        "prompts_per_step": 128,
+        "updates_per_batch": 4,
+        "learning_rate": 1e-6,
+        "lr_scheduler_type": "constant",
+        "num_train_epochs": 20,
+        "max_prompt_tokens": 1024,
+        "max_completion_length": 2048,
+        "rewards": {"PretextReward": {}},
+    },
 }

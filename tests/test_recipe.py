@@ -153,6 +153,8 @@ def numbers(plan: Plan) -> Numbers:
 
 CO_REWARDING = Numbers(3e-6, "cosine", 0.1, 0.005, 8, 8, 128, 1, 512, 3072, "3 epochs", STEP_BY_STEP)
 NFT = Numbers(1e-6, "constant_with_warmup", 160, 0, 16, 16, 32, 16, 512, 3584, 320, REASON)
+SSL4RL = Numbers(1e-6, "constant", 0, 0.01, 5, 5, 128, 4, 1024, 2048, "20 epochs")
+SMALLER = SSL4RL._replace(votes=8, trained=8, prompts=32, updates=1)
 NFT_TINY = Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, 512, 40, 480)
 RECIPES = {
     "co_rewarding/math_qwen3_8b": CO_REWARDING,
@@ -167,6 +169,10 @@ RECIPES = {
     "ours/gsm8k_pairs_qwen3_8b": CO_REWARDING,
     "ours/nft_contrastive_qwen25_math_7b": NFT._replace(prompts=16),
     "shopping/tiny": Numbers(3e-5, "linear", 0, 0.1, 8, 8, 16, 1, None, 64, 60),
+    **{f"ssl4rl/{task}_qwen25_vl_3b": SSL4RL for task in ("rotation", "jigsaw", "contrastive", "position")},
+    "ssl4rl/rotation_smolvlm_256m": SMALLER._replace(completion_tokens=512),
+    "ssl4rl/curriculum_qwen25_vl_3b_lora": SMALLER._replace(lr=1e-5),
+    "ssl4rl/graph_qwen3_06b": SMALLER,
     "boundary/tiny": Numbers(1e-4, "linear", 0, 0.05, 8, 8, 16, 1, None, 40, 80),
 }
 PAIRED = {
@@ -180,6 +186,7 @@ PAIRED = {
 COMPARISONS = {
     "compare/tiny": Numbers(3e-5, "constant_with_warmup", 0.1, 0.15, 8, 8, 4, 1, None, 40, 200),
     "compare/quickstart": RECIPES["co_rewarding/tiny"]._replace(length=70),
+    "ssl4rl/tiny": Numbers(5e-4, "constant_with_warmup", 10, 0.1, 8, 8, 32, 1, None, 4, 600),
     "compare/nft": Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, None, 40, 480),
 }
 # of methods without a recipe: no data, so no prompt text
@@ -208,7 +215,7 @@ def test_recipes_state_their_documented_numbers(name: str) -> None:
     assert numbers(plan) == RECIPES[name]
     assert plan.config.temperature == 1.0
     assert plan.paired == any(
-        part in name for part in ("math_qwen3", "_iii_", "co_rewarding/tiny", "pairs", "contrast")
+        part in name for part in ("math_qwen3", "_iii_", "co_rewarding/tiny", "pairs", "nft/contrast", "nft_contrast")
     )
     assert (plan.teacher is not None) == (plan.recipe.preset in ("co_rewarding_ii", "co_rewarding_iii"))
     if plan.teacher is not None:
@@ -218,7 +225,8 @@ def test_recipes_state_their_documented_numbers(name: str) -> None:
         assert (plan.config.weight_decay, plan.config.max_grad_norm) == (0.1, 1.0)
         assert plan.config.loss_normalizer == (None if "tiny" in name else 1000.0)
     else:
-        assert (plan.config.loss_type, plan.config.epsilon, plan.config.scale_rewards) == ("grpo", 0.2, "group")
+        loss = "dapo" if name.startswith("ssl4rl") else "grpo"  # TRL's default is a mean over tokens, as verl's
+        assert (plan.config.loss_type, plan.config.epsilon, plan.config.scale_rewards) == (loss, 0.2, "group")
     if plan.recipe.preset is not None and plan.recipe.preset.startswith("co_rewarding"):
         assert (plan.config.adam_beta1, plan.config.adam_beta2, plan.config.adam_epsilon) == (0.9, 0.999, 1e-8)
     assert plan.config.use_vllm == ("tiny" not in name)
@@ -234,7 +242,8 @@ def test_every_arm_of_a_comparison_has_its_documented_numbers(name: str, tmp_pat
     comparison = Comparison.read(find_recipe(f"recipes/{name}.yaml"))
     for arm, keys in comparison.arms.items():
         path = tmp_path / f"{arm}.yaml"
-        path.write_text(yaml.safe_dump({**comparison.shared, **keys}))
+        start = {"model_name_or_path": "tiny", "dataset": "tiny"} if name.startswith("ssl4rl") else {}
+        path.write_text(yaml.safe_dump({**comparison.shared, **keys, **start}))
         assert numbers(parse_recipe([str(path), "--dry_run"])) == COMPARISONS[name]
 
 

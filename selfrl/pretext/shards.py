@@ -34,7 +34,8 @@ FEATURES = Features(
         "facts": Value("string"),
     }
 )
-_COUNTS = b"selfrl.counts"
+_COUNTS = "selfrl.counts"
+ROWS_A_GROUP = 32
 _SHRINKS = 4  # tries to come under the pixel budget; rounding can miss it by a little at the first
 
 
@@ -159,19 +160,23 @@ def write_shard(
     numbers: Sequence[tuple[int, str]],
     others: Sequence[tuple[int, str]],
 ) -> None:
-    """Make the items of some pictures and write them, whole or not at all."""
-    rows, counts = [], Counter[str]()
-    for number, digest in numbers:
-        found = plan.items(pictures, number, digest, others)
-        rows += found.rows
-        counts += found.counts
-    table = pa.Table.from_pylist(rows, FEATURES.arrow_schema)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _COUNTS: json.dumps(counts).encode()})
-    with whole_file(path) as part:
-        pq.write_table(table, part, row_group_size=64)
+    """Make the items of some pictures and write them, whole or not at all, with few of them in memory."""
+    schema = FEATURES.arrow_schema
+    rows: list[dict[str, Any]] = []
+    counts: Counter[str] = Counter()
+    with whole_file(path) as part, pq.ParquetWriter(part, schema) as writer:
+        for number, digest in numbers:
+            found = plan.items(pictures, number, digest, others)
+            rows += found.rows
+            counts += found.counts
+            if len(rows) >= ROWS_A_GROUP:
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                rows = []
+        writer.write_table(pa.Table.from_pylist(rows, schema))
+        writer.add_key_value_metadata({_COUNTS: json.dumps(counts)})
 
 
 def shard_counts(path: Path) -> Mapping[str, int]:
     """What was kept and dropped for a shard that is written."""
-    counts: dict[str, int] = json.loads(pq.read_schema(path).metadata[_COUNTS])
+    counts: dict[str, int] = json.loads(pq.read_metadata(path).metadata[_COUNTS.encode()])
     return counts
