@@ -124,15 +124,16 @@ def within_budget(task: PictureTask, source: Source, rng: random.Random, max_pix
         >>> [picture.size for picture in item.images]
         [(222, 222), (222, 222)]
     """
-    state = rng.getstate()
+    state, before = rng.getstate(), math.inf
     for _ in range(_SHRINKS):
         rng.setstate(state)
         item = task.make(source, rng)
         pixels = sum(picture.width * picture.height for picture in item.images)
         if pixels <= max_pixels:
             return item
-        if source.disparity is not None:
-            raise UnusableError("over the pixel budget")  # a disparity cannot be averaged
+        if source.disparity is not None or pixels >= before:
+            break  # a disparity cannot be averaged, and some tasks show as much of a smaller source
+        before = pixels
         share = 0.997 * math.sqrt(max_pixels / pixels)
         picture = source.picture
         size = (max(int(picture.width * share), 1), max(int(picture.height * share), 1))

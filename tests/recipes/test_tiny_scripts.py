@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from selfrl.data.loading import load_rows
 from selfrl.data.problems import draw_problems
 from selfrl.data.tokenizer import word_tokenizer
 from selfrl.models import TINY_MODEL
@@ -30,6 +31,20 @@ def test_both_stages_run_and_end_in_json(name: str, figures: set[str], tmp_path:
     result = json.loads(done.stdout.splitlines()[-1])
     assert result.keys() == {"before", "after"}
     assert result["before"].keys() == result["after"].keys() == figures
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_tiny_seer_starts_at_chance_and_both_arms_end_in_json(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "selfrl.recipes.ssl4rl.tiny", "--out", str(tmp_path / "out"), "--max_steps", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580)
+    assert done.returncode == 0, done.stderr[-3000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result.keys() == {"task", "seed", "chance", "start", "pretext", "random", "minutes"}
+    assert abs(result["start"] - 25) < 4
+    held_out = load_rows(str(tmp_path / "out" / "data"), "heldout")
+    assert not set(held_out["picture"]) & set(load_rows(str(tmp_path / "out" / "data"), "train")["picture"])
+    assert (tmp_path / "out" / "start" / "model.safetensors").stat().st_size < 12 * 2**20
 
 
 def test_sessions_are_written_in_the_tokenizers_words_and_read_back_as_their_action() -> None:
