@@ -101,6 +101,9 @@ def evaluation_of(args: argparse.Namespace, settings: Settings, out: Path) -> Ev
     if vision:
         check_vision_harness(vision, settings)
     jobs = plan(args.model, own, settings) if own or not (harness or vision) else []
+    blind = set(signals) - {"vote_share"}
+    if blind and (seeing := next((item.task.name for item in jobs if item.task.images is not None), None)):
+        raise ValueError(f"The task {seeing} shows pictures, which {min(blind)} does not see: leave one of them out.")
     remarks = []
     if jobs and args.control is None and importlib.util.find_spec("reasoning_gym") is None:
         remarks.append(f"No control with fresh numbers: it needs reasoning-gym, {mend('eval')}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+import torch
 from torch.utils.data import Sampler
 
 from selfrl.checkpoint import Part
@@ -114,6 +115,7 @@ class Curriculum(GroupTrainer):
         curriculum = self.curriculum
         assert curriculum is not None
         weights = []
+        drawn = self._drawn() if self.stages is not None else 0
         for record in records:
             if record.solve_rate is None or record.task is None:
                 weight = curriculum.curriculum_floor
@@ -122,13 +124,23 @@ class Curriculum(GroupTrainer):
                 possible = max(round(1 / task.chance), 1)
                 weight = group_weight(record.solve_rate, record.keys, possible, curriculum.curriculum_floor)
                 if self.stages is not None and self.stages.now.get(task.name) == record.stage:
-                    self.stages.add(task.name, record.solve_rate, task.chance, self._train_sampler.drawn)
+                    self.stages.add(task.name, record.solve_rate, task.chance, drawn)
             before = self._weights.get(record.prompt_id, weight)
             weight = curriculum.curriculum_memory * before + (1 - curriculum.curriculum_memory) * weight
             self._weights[record.prompt_id] = weight
             weights.append(weight)
         now = {} if self.stages is None else self.stages.now
         return {"curriculum/weight": fmean(weights)} | {f"curriculum/{name}/stage": n for name, n in now.items()}
+
+    def _drawn(self) -> int:
+        """Prompts that any process has drawn ahead: a new stage begins behind them, on all processes alike."""
+        drawn = torch.tensor([self._train_sampler.drawn], device=self.accelerator.device)
+        return int(self.accelerator.gather(drawn).max())
+
+    def _may_draw(self, row: dict[str, Any]) -> bool:
+        if self.stages is None:
+            return super()._may_draw(row)
+        return self.stages.now.get(task_of(row["task"]).name) == row["stage"]
 
     def _new_stages(self, highest: dict[str, int]) -> Stages:
         curriculum = self.curriculum

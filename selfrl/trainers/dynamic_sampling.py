@@ -106,7 +106,8 @@ class DynamicSampling(GroupTrainer):
         """The batch with new prompts for those that teach nothing."""
         processes, me = self.accelerator.num_processes, self.accelerator.process_index
         seen = set(gather_object(list({row_id(row) for row in inputs})))
-        candidates = draw_prompts(self.train_dataset, seen, seed=self._draw_seed)
+        drawn = draw_prompts(self.train_dataset, seen, seed=self._draw_seed)
+        candidates = (rows for rows in drawn if all(map(self._may_draw, rows)))
         # TRL's metrics stay those of the prompts that the sampler chose
         logged = {name: len(values) for name, values in self._metrics["train"].items()}
 

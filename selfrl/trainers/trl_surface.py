@@ -193,6 +193,10 @@ class GroupTrainer(_Below):
         """Whether a completion ended at the length limit, by TRL's own rule."""
         return completion_ids[-1] not in (*self.eos_token_ids, self._tokenizer.pad_token_id)
 
+    def _may_draw(self, row: dict[str, Any]) -> bool:
+        """Whether a row may take the place of one that teaches nothing."""
+        return True
+
     def _signal_means(self) -> dict[str, list[float | None]]:
         """Mean over tokens of each token signal of the batch being scored, one a completion of this process."""
         return {}

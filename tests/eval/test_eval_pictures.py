@@ -95,6 +95,14 @@ def test_a_model_that_takes_no_pictures_is_refused(data: Path) -> None:
         plan("tiny", ["pretext"], Settings(data={"pretext": str(data)}))
 
 
+def test_signals_that_do_not_see_are_refused(
+    data: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--tasks", "pretext", "--data", f"pretext={data}", "--signals", "entropy", "--out", str(tmp_path)]
+    assert main(["eval", model, *flags]) == 2
+    assert "shows pictures, which entropy does not see" in capsys.readouterr().err
+
+
 def test_pictures_stand_before_a_question_without_places(tmp_path: Path, model: str) -> None:
     from datasets import Dataset, Features, Value
     from datasets import Image as ImageFeature

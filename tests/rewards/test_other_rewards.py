@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfrl.answers.worker import WORKER
-from selfrl.rewards import AccuracyReward, FormatReward, RandomReward, SemanticEntropyReward
+from selfrl.rewards import AccuracyReward, FormatReward, RandomReward, RepetitionReward, SemanticEntropyReward
 from selfrl.rewards.semantic_entropy import semantic_entropy, semantic_entropy_rewards
 
 KEYS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=2, max_size=12)
@@ -144,3 +144,12 @@ def test_no_bound_lets_a_group_count_where_no_two_agree() -> None:
 def test_bounds_that_leave_nothing_are_refused(bounds: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"needs 0 <= low < high|`mode` is 'rwa'"):
         SemanticEntropyReward(**bounds)
+
+
+def test_repetition_is_a_long_line_more_than_three_times() -> None:
+    long, short = "I turn the second picture by a quarter", "I turn it"
+    said = [f"{long}\n" * 4, f"{long}\n" * 3, f"{short}\n" * 9, f"  {long} \n{short}\n" * 4]
+    assert RepetitionReward()(["?"] * 4, said) == [-0.5, 0.0, 0.0, -0.5]
+    assert RepetitionReward(penalty=1.0)(["?"], [said[0]]) == [-1.0]
+    with pytest.raises(ValueError, match="has penalty -1"):
+        RepetitionReward(penalty=-1)

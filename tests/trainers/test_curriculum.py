@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
+from support.processes import on_two_processes
 from support.runs import nft, scored, tiny_run
 
 from selfrl.checkpoint import latest_checkpoint
@@ -183,6 +184,42 @@ def test_tasks_move_through_their_stages_and_a_resumed_run_with_them(random_mode
         assert resumed._weights == whole._weights
         for (name, p), (_, q) in zip(resumed.model.named_parameters(), whole.model.named_parameters(), strict=True):
             assert torch.equal(p, q), f"{name} after a kill at {step}"
+
+
+def test_prompts_that_take_anothers_place_are_of_the_stage(random_model: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Watching(Told):
+        def __call__(self, prompts: Any, completions: Any, completion_ids: Any = None, **columns: Any) -> Any:
+            seen.extend(columns["stage"])
+            said = ["90" if stage else "0" for stage in columns["stage"]]  # none teaches, so others are drawn
+            made = [f"<answer>{s}</answer>" for s in said]
+            return PretextReward.__call__(self, prompts, made, completion_ids, **columns)
+
+    curriculum = CurriculumConfig(curriculum_stages=True)
+    options: dict[str, Any] = {"num_generations": 4, "per_device_train_batch_size": 8, "dynamic_sampling_rounds": 2}
+    tiny_run(
+        GRPOTrainer, random_model, tmp_path, Watching(), data(), curriculum=curriculum, max_steps=1, **options
+    ).train()
+    assert len(seen) > 8
+    assert set(seen) == {0}
+
+
+def stages_of_two(model: str, out: str) -> Any:
+    """A run of two processes; run by [`on_two_processes`]."""
+    torch.manual_seed(0)
+    curriculum = CurriculumConfig(curriculum_stages=True, curriculum_window=3, curriculum_up=0.7, curriculum_down=0.5)
+    options: dict[str, Any] = {"num_generations": 4, "per_device_train_batch_size": 4, "max_steps": 8}
+    trainer = tiny_run(GRPOTrainer, model, Path(out), Told(), data(), curriculum=curriculum, **options)
+    trainer.train()
+    assert trainer.stages is not None
+    return trainer.stages.changes, trainer._weights
+
+
+def test_two_processes_are_at_one_stage(random_model: Path, tmp_path: Path) -> None:
+    first, second = on_two_processes(stages_of_two, str(random_model), str(tmp_path))
+    assert first == second
+    assert len(first[0]) > 2
 
 
 def test_what_a_curriculum_cannot_work_with_is_refused(random_model: Path, tmp_path: Path) -> None:
