@@ -17,8 +17,8 @@ from selfrl.checkpoint import latest_checkpoint
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
-from selfrl.generation.processors import load_processor, picture_inputs, sees
-from selfrl.generation.tokens import check_system_role, prompt_ids
+from selfrl.generation.processors import load_processor, sees
+from selfrl.generation.tokens import check_system_role, prompt_length
 from selfrl.monitor.metrics_file import MetricsFile
 from selfrl.monitor.progress import ProgressLines
 from selfrl.recipe import Plan
@@ -57,11 +57,10 @@ def drop_long_prompts(dataset: Dataset, processor: Any, limit: int) -> Dataset:
 def _length(processor: Any, row: dict[str, Any], shown: Sequence[str]) -> int:
     """Tokens of a row's prompt."""
     held = next((row[name] for name in reversed(shown) if row[name]), None)  # `images` comes before `image`, as in TRL
-    if held is None:
-        return len(prompt_ids(processor, row["prompt"]))
-    pictures = held if isinstance(held, list) else [held]
-    inputs = picture_inputs(processor, [prepare_multimodal_messages(row["prompt"], pictures)])
-    return int(inputs["input_ids"].shape[1])
+    prompt = row["prompt"]
+    if held is not None:
+        prompt = prepare_multimodal_messages(prompt, held if isinstance(held, list) else [held])
+    return prompt_length(processor, prompt)
 
 
 def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progress: ProgressLines | None = None) -> Any:

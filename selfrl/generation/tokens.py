@@ -9,7 +9,7 @@ import jinja2
 from tokenizers.decoders import DecodeStream
 
 from selfrl.conversation import plain_text
-from selfrl.generation.processors import sees, tokenizer_of
+from selfrl.generation.processors import picture_inputs, pictures_of, sees, tokenizer_of
 from selfrl.generation.protocol import Prompt
 
 
@@ -25,6 +25,18 @@ def prompt_ids(processor: Any, prompt: Prompt) -> list[int]:
             return list(tokenizer_of(processor)(prompt, add_special_tokens=False).input_ids)
         prompt = plain_text(prompt)
     return list(tokenizer_of(processor)(prompt).input_ids)
+
+
+def prompt_length(processor: Any, prompt: Prompt) -> int:
+    """Tokens of a prompt with its pictures, which are not looked at where their sizes say enough."""
+    pictures = pictures_of(prompt)
+    count = getattr(processor, "_get_num_multimodal_tokens", None)  # transformers' own, for engines such as vLLM
+    if not pictures:
+        return len(prompt_ids(processor, prompt))
+    if count is None:
+        return int(picture_inputs(processor, [prompt])["input_ids"].shape[1])
+    sizes = [(picture.height, picture.width) for picture in pictures]
+    return len(prompt_ids(processor, prompt)) - len(pictures) + sum(count(image_sizes=sizes).num_image_tokens)
 
 
 def chat_text(processor: Any, messages: list[Any], add_generation_prompt: bool = True) -> str:

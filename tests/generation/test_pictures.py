@@ -18,6 +18,7 @@ from selfrl.generation import Sampling
 from selfrl.generation.endpoint import EndpointGenerator
 from selfrl.generation.hf import TransformersGenerator
 from selfrl.generation.processors import load_processor, picture_inputs, pictures_of, sees
+from selfrl.generation.tokens import prompt_length
 from selfrl.generation.vllm_engine import VLLMGenerator
 
 GREEDY = Sampling(6, temperature=0.0)
@@ -91,6 +92,14 @@ def test_pictures_stand_in_order() -> None:
     prompt = [*asked("red", "blue"), {"role": "assistant", "content": "7"}, *asked("green")]
     assert [p.getpixel((0, 0)) for p in pictures_of(prompt)] == [(255, 0, 0), (0, 0, 255), (0, 128, 0)]
     assert pictures_of("text") == []
+
+
+def test_a_prompts_length_is_that_of_its_inputs(seer: Seer) -> None:
+    for prompt in (asked("red"), asked("blue", "green"), [{"role": "user", "content": "Add 5 and 9."}]):
+        for part in prompt[0]["content"] if isinstance(prompt[0]["content"], list) else []:
+            if part["type"] == "image":
+                part["image"] = part["image"].resize((133, 61))
+        assert prompt_length(seer.processor, prompt) == picture_inputs(seer.processor, [prompt])["input_ids"].shape[1]
 
 
 def test_an_endpoint_gets_data_urls() -> None:

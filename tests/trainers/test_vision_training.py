@@ -17,8 +17,10 @@ from support.seers import SEERS, Seer
 from trl import prepare_multimodal_messages
 
 from selfrl.generation.processors import picture_inputs
+from selfrl.recipe import parse_recipe
 from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
 from selfrl.trainers.trl_surface import PICTURES
+from selfrl.training import build_trainer, drop_long_prompts
 
 TEXTS = ("Add 3 and 4.", "Subtract 13 from 25, then add 6.", "Add 5 and 9.", "Add 1 and 2, then add 6.")
 COLOURS = (("black",), ("orange", "blue"), ("white",), ("green", "red"))
@@ -183,3 +185,23 @@ def test_the_table_of_completions_shows_the_pictures(tmp_path: Path) -> None:
         number = next(i for i, text in enumerate(TEXTS) if text in str(asked) or text in str(row["prompt"]))
         assert [p.getpixel((1, 1)) for p in row["images"]] == [p.getpixel((1, 1)) for p in shown(number)]
     assert "advantage" in pq.read_schema(file).names
+
+
+def test_prompts_that_are_too_long_with_their_pictures_are_dropped(seer: Seer) -> None:
+    data = rows()
+    asked = [prepare_multimodal_messages(row["prompt"], row["images"]) for row in data]
+    lengths = [picture_inputs(seer.processor, [prompt])["input_ids"].shape[1] for prompt in asked]
+    limit = sorted(lengths)[1]
+    kept = drop_long_prompts(data, seer.processor, limit)
+    assert kept["row"][:] == [i for i, length in enumerate(lengths) if length <= limit]
+    with pytest.raises(ValueError, match="Every prompt has more than 3 tokens"):
+        drop_long_prompts(data, seer.processor, 3)
+
+
+def test_pictures_for_a_model_that_takes_none_are_refused(tmp_path: Path) -> None:
+    rows().to_parquet(str(tmp_path / "rows.parquet"))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"model_name_or_path: tiny\ndataset: {tmp_path}/rows.parquet\nrewards: {{RandomReward: {{}}}}\n")
+    plan = parse_recipe([str(recipe), "--use_cpu", "true", "--bf16", "false", "--report_to", "none"])
+    with pytest.raises(ValueError, match=r"the column 'images', but .* takes no pictures"):
+        build_trainer(plan)
