@@ -73,7 +73,7 @@ class Build:
             "pictures": self.pictures.where,
             "column": self.pictures.column,
             "disparity": self.pictures.disparity,
-            "count": len(self.pictures),
+            "fingerprint": self.pictures.fingerprint(),
             "tasks": [{**json.loads(task.spec()), "stage": stage} for task, stage in self.items.tasks],
             "per_picture": self.items.per_picture,
             "max_pixels": self.items.max_pixels,

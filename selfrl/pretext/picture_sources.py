@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,6 +60,11 @@ class PictureSource:
     def name(self, number: int) -> str:
         """What the picture is called, for people."""
         return str(self._files[number].relative_to(self.where)) if self._is_folder else f"{self.where}/{number}"
+
+    def fingerprint(self) -> str:
+        """A digest that changes with the pictures that there are: of a folder's names and sizes of files."""
+        told = [(self.name(i), file.stat().st_size) for i, file in enumerate(self._files)] if self._is_folder else []
+        return hashlib.sha256(json.dumps([len(self), told]).encode()).hexdigest()[:16]
 
     def read(self, number: int) -> Image.Image:
         """The picture, upright and in RGB.

@@ -116,6 +116,9 @@ def test_a_build_that_was_killed_goes_on(tmp_path: Path) -> None:
     assert not list((tmp_path / "killed").glob("*.tmp"))
     with pytest.raises(ValueError, match="holds another build"):
         built(place, tmp_path / "killed", held_out=0.5)
+    (place / "000.png").rename(place / "zzz.png")
+    with pytest.raises(ValueError, match="holds another build"):
+        built(place, tmp_path / "killed")
 
 
 def test_pictures_come_from_everywhere(tmp_path: Path) -> None:
