@@ -180,7 +180,7 @@ def named(names: Sequence[str], page: str, form: Callable[[str], str] = "`{}`".f
 def test_what_is_packaged_is_named() -> None:
     rewards = set(selfrl.rewards.__all__) - {"BaseReward", "PromptGroupReward"}
     recipes = [str(path.relative_to(ROOT / "recipes")) for path in (ROOT / "recipes").glob("*/*.yaml")]
-    scripts = {"shopping/tiny.yaml", "boundary/tiny.yaml"}  # settings of the scripts beside them
+    scripts = {"shopping/tiny.yaml", "boundary/tiny.yaml", "ssl4rl/tiny.yaml"}  # settings of the scripts beside them
     benchmarks = [path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py")]
     assert not named(sorted(rewards), "README.md")
     assert not named(sorted(set(recipes) - scripts), "docs/recipes.md")
