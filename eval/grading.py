@@ -122,6 +122,8 @@ def grade_pretext(answers: Sequence[str | None], gold: str, row: Mapping[str, An
     >>> [grade.correct for grade in grade_pretext(["90°", "45", None], "90", {"task": "rotation"})]
     [True, False, False]
     """
+    if not isinstance(row.get("task"), str):
+        raise ValueError("A pretext question needs the column `task`: build the data with `selfrl pretext build`.")
     task = task_of(row["task"])
     keys = [None if answer is None else task.read(answer) for answer in answers]
     return [Grade(key, key == gold) for key in keys]

@@ -93,11 +93,24 @@ def test_any_input_that_gives_the_output_is_right() -> None:
 @pytest.mark.parametrize("kind", list(GRADERS))
 def test_hostile_answers_do_nothing(kind: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    row = {"code": "def f(x=0):\n    return x", "output": "17"}
+    row = {"code": "def f(x=0):\n    return x", "output": "17", "task": "rotation"}
     started = time.monotonic()
     assert all(v in (False, None) for v in verdicts(kind, [text, text], "17", row))
     assert time.monotonic() - started < 10
     assert os.listdir(tmp_path) == []
+
+
+def test_a_pretext_answer_is_read_as_its_reward_reads_it() -> None:
+    assert verdicts("pretext", ["90°", "-270", "45", "0", None], "90", {"task": "rotation"}) == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    with pytest.raises(ValueError, match="needs the column `task`"):
+        verdicts("pretext", ["90"], "90", {})
+    assert not gradable("pretext", "90", {})
 
 
 def test_a_function_that_never_ends_or_eats_memory_is_undecided() -> None:

@@ -25,7 +25,7 @@ from selfrl.pictures import content_hash, read_picture
 from selfrl.pretext.building import Build, build, split_of
 from selfrl.pretext.picture_sources import PictureSource
 from selfrl.pretext.shards import ItemPlan
-from selfrl.rewards.vision import ChannelOrder, Contrastive, Jigsaw, PictureTask, Rotation
+from selfrl.rewards.vision import ChannelOrder, Contrastive, DepthOrder, Jigsaw, PictureTask, Rotation
 
 PLAN = ItemPlan(((Rotation(), 0), (Jigsaw(min_side=8), 0)), per_picture=2, max_pixels=10**6, seed=0)
 
@@ -273,6 +273,26 @@ def test_negatives_are_never_the_same_picture(tmp_path: Path) -> None:
     assert (counts["duplicates"], counts["contrastive/kept"]) == (8, 48)
     answers = load_rows(str(tmp_path / "out"), "train")["answer"]
     assert 12 < sum(answer == "positive" for answer in answers) < 36
+
+
+def test_a_disparity_stands_beside_its_picture(tmp_path: Path) -> None:
+    pictures, arrays = tmp_path / "p", tmp_path / "d"
+    (pictures / "deep").mkdir(parents=True)
+    (arrays / "deep").mkdir(parents=True)
+    ramp = np.tile(1 / np.linspace(1, 9, 240), (90, 1))
+    for number in range(4):
+        noise(np.random.default_rng(number), (240, 90)).save(pictures / "deep" / f"{number}.jpg")
+        np.save(arrays / "deep" / f"{number}.npy", ramp if number else ramp[:, :100])
+    noise(np.random.default_rng(9), (240, 90)).save(pictures / "alone.png")
+    source = PictureSource(str(pictures), disparity=str(arrays))
+    plan = ItemPlan(((DepthOrder(), 0),), 2, 10**6, 0)
+    counts = build(Build(source, plan, tmp_path / "out", held_out=0.0, max_dropped=0.5))
+    assert counts["depth_order/kept"] == 6
+    assert counts["depth_order/no disparity"] == 2
+    assert counts["depth_order/disparity of another size"] == 2
+    for row in load_rows(str(tmp_path / "out"), "train"):
+        near, middle, far = json.loads(row["facts"])["places"]
+        assert near[1] < middle[1] < far[1]
 
 
 def test_the_command_builds_shows_and_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,9 +16,11 @@ from support.runs import tiny_run
 from support.seers import SEERS, Seer
 from trl import prepare_multimodal_messages
 
+from selfrl.generation import Sampling
 from selfrl.generation.processors import picture_inputs
 from selfrl.recipe import parse_recipe
-from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
+from selfrl.rewards import MajorityVoteReward
+from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer, TeacherConfig
 from selfrl.trainers.trl_surface import PICTURES
 from selfrl.training import build_trainer, drop_long_prompts
 
@@ -185,6 +187,28 @@ def test_the_table_of_completions_shows_the_pictures(tmp_path: Path) -> None:
         number = next(i for i, text in enumerate(TEXTS) if text in str(asked) or text in str(row["prompt"]))
         assert [p.getpixel((1, 1)) for p in row["images"]] == [p.getpixel((1, 1)) for p in shown(number)]
     assert "advantage" in pq.read_schema(file).names
+
+
+class Judged(Mixed):
+    """Lets the policy look at each prompt again."""
+
+    needs_policy = True
+
+    def __call__(self, completions: Any, mixed: list[bool], **columns: Any) -> list[float]:
+        prompts = columns["prompts"]
+        self.said = columns["policy"][0].generate(prompts[:2], Sampling(4, temperature=0.0))
+        return super().__call__(completions, mixed)
+
+
+def test_a_teacher_and_a_judge_see_the_pictures(seer: Seer, tmp_path: Path) -> None:
+    judge = Judged()
+    options: dict[str, Any] = {"per_device_train_batch_size": 8, "num_generations": 4, "max_steps": 2, "beta": 0.1}
+    options |= {"processing_class": seer.processor, "teacher": TeacherConfig()}
+    rewards = [MajorityVoteReward(voters="teacher"), judge]
+    trainer = tiny_run(GRPOTrainer, seer.folder, tmp_path, rewards, rows(), **options)
+    trainer.train()
+    assert [len(group) for group in judge.said] == [1, 1]
+    assert all(len(texts) == 1 for texts in trainer._teacher_texts)
 
 
 def test_prompts_that_are_too_long_with_their_pictures_are_dropped(seer: Seer) -> None:
