@@ -212,7 +212,7 @@ def fill_batch(batch: Batch, draw: Callable[[int], Batch | None], group_size: in
         fresh = draw(missing)
         if fresh is None:
             break
-        pool = _join(pool, fresh, pad_id)
+        pool = _join(pool, {name: value for name, value in fresh.items() if has_rows(value)}, pad_id)
     order = torch.argsort(~pool["teaches"], stable=True)[: groups * group_size]
     return {
         name: [value[i] for i in order.tolist()] if isinstance(value, list) else value[order]

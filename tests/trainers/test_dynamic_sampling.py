@@ -157,16 +157,13 @@ def test_replacement_pairs_have_both_views(random_model: Path, tmp_path: Path) -
     assert len(batches[0]["rates"]) == 8
 
 
-@pytest.mark.parametrize("column", ["image", "images"])
-def test_what_cannot_be_drawn_again_is_refused(column: str, tmp_path: Path) -> None:
+def test_what_cannot_be_drawn_again_is_refused(tmp_path: Path) -> None:
     rows = tiny_problems("train", 8)
     options = {"steps_per_generation": 2, "dynamic_sampling_rounds": 1}
     with pytest.raises(ValueError, match="cannot draw from a stream"):
         nft("no/such/model", tmp_path, ByPrompt(set()), rows.to_iterable_dataset(), **options)
     with pytest.raises(ValueError, match="dynamic_sampling_rounds is -1: it must be 0 or more"):
         nft("no/such/model", tmp_path, ByPrompt(set()), rows, dynamic_sampling_rounds=-1)
-    with pytest.raises(ValueError, match=f"the column '{column}'"):
-        nft("no/such/model", tmp_path, ByPrompt(set()), rows.add_column(column, [0] * 8), **options)
 
 
 def train(model: Path, out: Path, options: dict[str, Any], kill_after: int = -1, resume: Path | None = None) -> Any:
