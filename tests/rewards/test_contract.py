@@ -20,8 +20,10 @@ from selfrl.rewards import (
     LogProbabilityReward,
     MajorityVoteReward,
     PairwiseSelfReward,
+    PretextReward,
     RandomReward,
     RationaleCertaintyReward,
+    RepetitionReward,
     SelfCertaintyReward,
     SemanticEntropyReward,
     ShopActionReward,
@@ -125,7 +127,7 @@ ABSTAINING: list[Reward] = [
     SemanticEntropyReward(),
     ShopActionReward(),
 ]
-NEVER: list[Reward] = [FormatReward(), RandomReward(), ShopFormatReward()]
+NEVER: list[Reward] = [FormatReward(), PretextReward(), RandomReward(), RepetitionReward(), ShopFormatReward()]
 
 
 def test_every_reward_says_whether_it_abstains_and_keeps_to_the_base() -> None:
