@@ -32,10 +32,19 @@ def check_harness(names: Sequence[str], settings: Settings, folder: Path | None 
     for name in names:
         if not manager.match_tasks([name]):
             raise ValueError(f"lm-evaluation-harness has no task {name!r}: see `lm_eval ls tasks`.")
+    check_endpoint("lm-evaluation-harness", settings)
+
+
+def check_endpoint(harness: str, settings: Settings) -> None:
+    """Refuse what a harness cannot be told of an endpoint.
+
+    Raises:
+        ValueError: for one without address, or a key in another variable.
+    """
     if settings.backend == "endpoint" and settings.base_url is None:
-        raise ValueError("lm-evaluation-harness needs the endpoint's address: give --base-url.")
+        raise ValueError(f"{harness} needs the endpoint's address: give --base-url.")
     if settings.api_key_env not in (None, "OPENAI_API_KEY"):
-        raise ValueError("lm-evaluation-harness reads its key from OPENAI_API_KEY: leave --api-key-env out.")
+        raise ValueError(f"{harness} reads its key from OPENAI_API_KEY: leave --api-key-env out.")
 
 
 def run_harness(

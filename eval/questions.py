@@ -8,20 +8,21 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jinja2
 from datasets.exceptions import DatasetsError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from trl import prepare_multimodal_messages
 
 from selfrl.conversation import prompt_text, with_system
 from selfrl.data.loading import load_rows
 from selfrl.eval.grading import gradable
 from selfrl.eval.task import Choices, Layout, Source, Style, Task
 from selfrl.generation import Prompt
+from selfrl.generation.processors import pictures_of, with_pictures
 from selfrl.installation import mend
-from selfrl.pictures import content_hash, upright_rgb
+from selfrl.pictures import content_hash, data_url, thumbnail, upright_rgb
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -61,6 +62,11 @@ class Question:
     prompt: Prompt
     gold: str
     row: Row
+
+    @cached_property
+    def thumbnails(self) -> list[str]:
+        """The prompt's pictures, made small, as data URLs: made once, however often samples are written."""
+        return [data_url(thumbnail(picture)) for picture in pictures_of(self.prompt)]
 
 
 @dataclass(frozen=True)
@@ -235,7 +241,7 @@ def _with_pictures(task: Task, prompt: Prompt, row: Row) -> Prompt:
     pictures = [upright_rgb(picture) for picture in (held if isinstance(held, list) else [held])]
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     try:
-        return list(prepare_multimodal_messages(messages, pictures))
+        return with_pictures(messages, pictures)
     except ValueError as error:
         raise ValueError(f"The task {task.name}, row {row!r:.80}: {error}") from error
 

@@ -14,8 +14,6 @@ import pyarrow.parquet as pq
 from selfrl.eval.evaluation import TaskResult
 from selfrl.eval.generating import shown
 from selfrl.files import whole_file, write_whole
-from selfrl.generation.processors import pictures_of
-from selfrl.pictures import data_url, thumbnail
 
 SCHEMA = pa.schema(
     [
@@ -45,7 +43,7 @@ def sample_rows(result: TaskResult) -> list[dict[str, Any]]:
             "text": question.text,
             "prompt": shown(question.prompt),
             "gold": question.gold,
-            "images": [data_url(thumbnail(picture)) for picture in pictures_of(question.prompt)],
+            "images": question.thumbnails,
         }
         rows += [{**asdict(sample), **about} for sample in group]
     return rows

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from selfrl.eval.harness import metric_rows
+from selfrl.eval.harness import check_endpoint, metric_rows
 from selfrl.eval.settings import Settings
 from selfrl.models import model_path
 
@@ -34,25 +34,25 @@ FAMILIES = {
 OTHERS = "huggingface"
 
 
-def check_vision_harness(names: Sequence[str], settings: Settings) -> str:
-    """The Python that has lmms-eval.
+def check_vision_harness(names: Sequence[str], settings: Settings) -> None:
+    """Refuse what cannot be run, before a model loads.
 
     Raises:
-        ImportError: if none does.
+        ImportError: if the Python that is named has no lmms-eval.
         ValueError: for an endpoint without an address, or a key in another variable.
     """
-    python = os.environ.get(PYTHON, "python3")
-    found = shutil.which(python)
+    found = shutil.which(_python())
     if found is None or subprocess.run([found, "-c", "import lmms_eval"], capture_output=True).returncode != 0:
         raise ImportError(
             f"{', '.join(VISION_PREFIX + name for name in names)}: lmms-eval is not there. It needs an environment of "
             f"its own (python3 -m venv lmms && lmms/bin/pip install lmms-eval): name its Python in {PYTHON}."
         )
-    if settings.backend == "endpoint" and settings.base_url is None:
-        raise ValueError("lmms-eval needs the endpoint's address: give --base-url.")
-    if settings.api_key_env not in (None, "OPENAI_API_KEY"):
-        raise ValueError("lmms-eval reads its key from OPENAI_API_KEY: leave --api-key-env out.")
-    return found
+    check_endpoint("lmms-eval", settings)
+
+
+def _python() -> str:
+    """The Python that should have lmms-eval."""
+    return os.environ.get(PYTHON, "python3")
 
 
 def run_vision_harness(
@@ -73,10 +73,11 @@ def run_vision_harness(
     Raises:
         ValueError: if the harness fails, with its last line.
     """
-    python = check_vision_harness(names, settings)
     with tempfile.TemporaryDirectory() as out:
         done = subprocess.run(
-            [python, "-m", "lmms_eval", *arguments(model, names, settings, out, folder)], capture_output=True, text=True
+            [_python(), "-m", "lmms_eval", *arguments(model, names, settings, out, folder)],
+            capture_output=True,
+            text=True,
         )
         files = sorted(Path(out).rglob("*results.json"))
         if done.returncode != 0 or not files:  # its exit status is 0 after most failures

@@ -6,11 +6,10 @@ Where an answer could follow from how many neighbours a node has, the wrong ones
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from selfrl.rewards.graph_task import GraphSource, GraphTask, Node, NodeNames, OptionTask, drawn, several, strangers
+from selfrl.rewards.graph_task import GraphSource, GraphTask, NodeNames, OptionTask, drawn, several, strangers
 from selfrl.rewards.pretext_answers import read_word
 from selfrl.rewards.pretext_task import FORM, Item, UnusableError
 
@@ -41,7 +40,7 @@ class NeighbourPrediction(OptionTask):
         names = NodeNames(rng, graph)
         known = [n for n in graph[centre] if n != right]
         lists = {node: [n for n in graph[node] if n != centre] for node in (right, *wrong)}
-        self._check(known, *lists.values())
+        self.check_shown(known, *lists.values())
         texts = [f"{names(node)}, whose other neighbours are {names.all(lists[node])}" for node in (right, *wrong)]
         options, answer = self.numbered_options(texts[0], texts[1:], rng)
         question = (
@@ -49,10 +48,6 @@ class NeighbourPrediction(OptionTask):
             f"these is it?{options}\nAnswer with the number before it. {FORM}"
         )
         return Item((question,), answer, {"centre": str(centre), "right": str(right), "wrong": [str(n) for n in wrong]})
-
-    def _check(self, *lists: Sequence[Node]) -> None:
-        if max(map(len, lists)) > self.most_shown:
-            raise UnusableError("too many neighbours")
 
 
 @dataclass(frozen=True)
@@ -84,11 +79,10 @@ class LinkPrediction(GraphTask):
         apart = [(a, b) for a in firsts for b in seconds if a != b and not graph.has_edge(a, b)]
         if not apart:
             raise UnusableError("no pair with as many neighbours")
-        pair = (centre, other) if answer == "yes" else apart[int(rng.random() * len(apart))]
+        pair = (centre, other) if answer == "yes" else drawn(rng, apart)
         names = NodeNames(rng, graph)
         lists = [[n for n in graph[a] if n != b] for a, b in (pair, pair[::-1])]
-        if max(map(len, lists)) > self.most_shown:
-            raise UnusableError("too many neighbours")
+        self.check_shown(*lists)
         told = " ".join(f"Node {names(a)} has the neighbours {names.all(n)}." for a, n in zip(pair, lists, strict=True))
         question = (
             f"{told} Whether {names(pair[0])} and {names(pair[1])} are neighbours of each other is left out. Are they, "
@@ -133,8 +127,7 @@ class Similarity(OptionTask):
         if shares[right] == shares[second]:
             raise UnusableError("equally similar")
         lists = {node: list(graph[node]) for node in chosen}
-        if max(len(near), *map(len, lists.values())) > self.most_shown:
-            raise UnusableError("too many neighbours")
+        self.check_shown(near, *lists.values())
         names = NodeNames(rng, graph)
         texts = {n: f"{names(n)}, with the neighbours {names.all(lists[n])}" for n in chosen}
         options, answer = self.numbered_options(texts[right], [texts[n] for n in chosen if n != right], rng)
@@ -178,8 +171,7 @@ class AttributeMask(OptionTask):
         centre = drawn(rng, [n for n in source.centres if str(values.get(n)) == value])
         wrong = several(rng, [kind for kind in kinds if kind != value], self.options_shown - 1)
         names = NodeNames(rng, graph)
-        if len(graph[centre]) > self.most_shown:
-            raise UnusableError("too many neighbours")
+        self.check_shown(graph[centre])
         told = rng.sample([f"{names(n)} ({values.get(n, 'unknown')})" for n in graph[centre]], len(graph[centre]))
         options, answer = self.numbered_options(value, wrong, rng)
         question = (

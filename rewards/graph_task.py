@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from selfrl.rewards.pretext_answers import read_word
-from selfrl.rewards.pretext_task import Item, PretextTask, UnusableError
+from selfrl.rewards.pretext_answers import numbers, read_word
+from selfrl.rewards.pretext_task import Item, PretextTask, UnusableError, one_of
 
 Node = Hashable
 
@@ -59,6 +59,15 @@ class GraphTask(PretextTask):
 
     most_shown: int = 40
 
+    def check_shown(self, *lists: Collection[Node]) -> None:
+        """Refuse lists of neighbours that are too long to show.
+
+        Raises:
+            UnusableError: for one longer than `most_shown`.
+        """
+        if max(map(len, lists)) > self.most_shown:
+            raise UnusableError("too many neighbours")
+
     @abstractmethod
     def make(self, source: GraphSource, rng: random.Random) -> Item:
         """A question about one centre.
@@ -90,7 +99,7 @@ class OptionTask(GraphTask):
 
     def read(self, said: str) -> str | None:
         """The number of an option."""
-        return read_word(said, {str(i): str(i) for i in range(1, self.options_shown + 1)})
+        return read_word(said, numbers(self.options_shown))
 
     def numbered_options(self, right: str, wrong: Sequence[str], rng: random.Random) -> tuple[str, str]:
         """The options, one a line, in a random order, and the number of the right one."""
@@ -126,7 +135,7 @@ def drawn(rng: random.Random, choices: Iterable[Any]) -> Any:
     found = list(choices)
     if not found:
         raise UnusableError("nothing to choose from")
-    return found[int(rng.random() * len(found))]
+    return one_of(rng, found)
 
 
 def several(rng: random.Random, choices: Sequence[Any], count: int) -> list[Any]:

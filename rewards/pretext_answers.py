@@ -66,3 +66,12 @@ def read_word(said: str, words: Mapping[str, str]) -> str | None:
     'top-left'
     """
     return words.get(" ".join(said.casefold().strip(" .\n\t").replace("-", " ").replace("_", " ").split()))
+
+
+def numbers(count: int) -> dict[str, str]:
+    """The numbers from 1, spelled as they are.
+
+    >>> numbers(2)
+    {'1': '1', '2': '2'}
+    """
+    return {str(i): str(i) for i in range(1, count + 1)}

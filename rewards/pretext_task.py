@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
 
@@ -99,3 +101,12 @@ class PretextTask(ABC):
     def options(cls) -> list[str]:
         """Names of its options."""
         return [option.name for option in fields(cls)]
+
+
+def one_of(rng: random.Random, choices: Sequence[Any]) -> Any:
+    """One of some choices, by one draw.
+
+    >>> one_of(random.Random(0), "abcd")
+    'd'
+    """
+    return choices[int(rng.random() * len(choices))]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 UNFORMATTED = -1.0
 INVALID_ABSOLUTE_ZERO = -0.5
 INVALID_SPICE = -0.1
@@ -137,8 +139,8 @@ def sgs(rates: Sequence[float], guides: Sequence[float | None]) -> list[float]:
     filled = [mean if guide is None else guide for guide in guides]
     low, high = min(filled, default=0.0), max(filled, default=0.0)
     scaled = [1.0 if high == low else (guide - low) / (high - low) for guide in filled]
-    between = sorted(rate for rate in rates if 0 < rate < 1)
-    limit = _percentile(between, 0.7) if between else 0.0
+    between = [rate for rate in rates if 0 < rate < 1]
+    limit = float(np.quantile(between, 0.7)) if between else 0.0
     return [guide * (1 - rate) if 0 < rate <= limit else 0.0 for rate, guide in zip(rates, scaled, strict=True)]
 
 
@@ -152,13 +154,6 @@ def spice(rate: float | None) -> float:
         return INVALID_SPICE
     _checked(rate)
     return math.exp(-((rate * (1 - rate) - 0.25) ** 2) / SPICE_WIDTH)
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    """Linear between the nearest two."""
-    at = share * (len(ordered) - 1)
-    low = math.floor(at)
-    return ordered[low] + (at - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low])
 
 
 def _checked(rate: float) -> None:

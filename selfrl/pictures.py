@@ -85,8 +85,17 @@ def plain_png(picture: Image.Image) -> bytes:
     >>> len(plain_png(Image.new("RGB", (8, 8)))) == len(plain_png(Image.effect_noise((8, 8), 50).convert("RGB")))
     True
     """
+    return png(picture, compress_level=0)
+
+
+def png(picture: Image.Image, **options: Any) -> bytes:
+    """A picture as a PNG file, small by default.
+
+    >>> png(Image.new("RGB", (1, 1)))[1:4]
+    b'PNG'
+    """
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=0)
+    picture.save(buffer, "PNG", **options)
     return buffer.getvalue()
 
 
@@ -107,6 +116,4 @@ def data_url(picture: Any) -> str:
     >>> data_url(Image.new("RGB", (1, 1)))[:22]
     'data:image/png;base64,'
     """
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()

@@ -11,13 +11,13 @@ from datasets import Dataset
 from rich.console import Console
 from rich.table import Table
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
-from trl import get_peft_config, prepare_multimodal_messages
+from trl import get_peft_config
 
 from selfrl.checkpoint import latest_checkpoint
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
 from selfrl.eval.probe import TaskProbe
-from selfrl.generation.processors import load_processor, sees
+from selfrl.generation.processors import load_processor, sees, with_pictures
 from selfrl.generation.tokens import check_system_role, prompt_length
 from selfrl.monitor.metrics_file import MetricsFile
 from selfrl.monitor.progress import ProgressLines
@@ -59,7 +59,7 @@ def _length(processor: Any, row: dict[str, Any], shown: Sequence[str]) -> int:
     held = next((row[name] for name in reversed(shown) if row[name]), None)  # `images` comes before `image`, as in TRL
     prompt = row["prompt"]
     if held is not None:
-        prompt = prepare_multimodal_messages(prompt, held if isinstance(held, list) else [held])
+        prompt = with_pictures(prompt, held)
     return prompt_length(processor, prompt)
 
 

@@ -20,9 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from trl import prepare_multimodal_messages
 
-from selfrl.generation.processors import picture_inputs
+from selfrl.generation.processors import picture_inputs, with_pictures
 from selfrl.installation import mend
 
 SIDE, PATCH, WIDTH = 8, 2, 64
@@ -111,7 +110,7 @@ def warm_up(model: Any, processor: Any, rows: Dataset, answers: Sequence[str], s
         chosen = rows.select(rng.sample(range(len(rows)), 32))
         said = [f"<answer> {rng.choice(answers)} </answer> <eos>" for _ in chosen]
         completion = tokenizer(said, return_tensors="pt", padding=True, padding_side="right", add_special_tokens=False)
-        inputs = picture_inputs(processor, [prepare_multimodal_messages(r["prompt"], r["images"]) for r in chosen])
+        inputs = picture_inputs(processor, [with_pictures(r["prompt"], r["images"]) for r in chosen])
         ids = torch.cat([inputs.pop("input_ids"), completion.input_ids], 1)
         mask = torch.cat([inputs.pop("attention_mask"), completion.attention_mask], 1)
         labels = torch.where(mask.bool(), ids, -100)

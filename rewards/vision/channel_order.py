@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from selfrl.rewards.pretext_answers import read_order
-from selfrl.rewards.pretext_task import FORM, Item, UnusableError
-from selfrl.rewards.vision.picture_task import PictureTask, Source, mean_difference, numbered, one_of
+from selfrl.rewards.pretext_task import FORM, Item, UnusableError, one_of
+from selfrl.rewards.vision.picture_task import PictureTask, Source, mean_difference, numbered
 
 CHANNELS = ("red", "green", "blue")
 ORDERS = tuple(itertools.permutations(range(3)))

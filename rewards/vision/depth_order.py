@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageDraw, ImageFont
 
-from selfrl.rewards.pretext_answers import read_order
-from selfrl.rewards.pretext_task import FORM, Item, UnusableError
+from selfrl.rewards.pretext_answers import numbers, read_order
+from selfrl.rewards.pretext_task import FORM, Item, UnusableError, one_of
 from selfrl.rewards.vision.picture_task import PictureTask, Source
 
 RANGES = ((0.0, 0.3), (0.35, 0.65), (0.7, 1.0))  # of the depth, from near to far
@@ -54,15 +54,15 @@ class DepthOrder(PictureTask):
         if source.disparity is None:
             raise UnusableError("no disparity")
         places = self._places(source.disparity, source.picture, rng)
-        numbers = rng.sample((1, 2, 3), 3)  # of the near, the middle and the far place
+        order = rng.sample((1, 2, 3), 3)  # of the near, the middle and the far place
         picture = source.picture.copy()
-        for (top, left), number in zip(places, numbers, strict=True):
+        for (top, left), number in zip(places, order, strict=True):
             _mark(picture, left, top, self.patch, number)
         question = (
             "\nThree places of the picture are marked 1, 2 and 3. Order them from the nearest to the farthest, "
             f"separated by commas. {FORM}"
         )
-        return Item(("Picture: ", picture, question), ",".join(map(str, numbers)), {"places": places})
+        return Item(("Picture: ", picture, question), ",".join(map(str, order)), {"places": places})
 
     def _places(self, disparity: np.ndarray, picture: Image.Image, rng: random.Random) -> list[list[int]]:
         """Top and left of a near, a middle and a far place, which do not overlap."""
@@ -83,7 +83,7 @@ class DepthOrder(PictureTask):
             ]
             if not found:
                 raise UnusableError("no three depths")
-            places.append(found[int(rng.random() * len(found))])
+            places.append(one_of(rng, found))
         return places
 
     @property
@@ -93,7 +93,7 @@ class DepthOrder(PictureTask):
 
     def read(self, said: str) -> str | None:
         """The three numbers in an order."""
-        return read_order(said, {str(i): str(i) for i in (1, 2, 3)})
+        return read_order(said, numbers(3))
 
 
 def depth_shares(disparity: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from selfrl.rewards.pretext_answers import read_word
-from selfrl.rewards.pretext_task import FORM, Item, UnusableError
-from selfrl.rewards.vision.picture_task import PictureTask, Source, mean_difference, one_of
+from selfrl.rewards.pretext_answers import numbers, read_word
+from selfrl.rewards.pretext_task import FORM, Item, UnusableError, one_of
+from selfrl.rewards.vision.picture_task import PictureTask, Source, mean_difference
 
 _FLIPS = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM)
 _LEAST_DIFFERENCE = 2.0  # mean grey levels: a patch that looks the same mirrored cannot be found
@@ -70,4 +70,4 @@ class FlippedPatch(PictureTask):
 
     def read(self, said: str) -> str | None:
         """The number of a patch."""
-        return read_word(said, {str(i): str(i) for i in range(1, self.side**2 + 1)})
+        return read_word(said, numbers(self.side**2))

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from selfrl.rewards.pretext_answers import read_word
-from selfrl.rewards.pretext_task import FORM, Item, UnusableError
-from selfrl.rewards.vision.picture_task import PictureTask, Source, even, mean_difference, numbered, one_of
+from selfrl.rewards.pretext_answers import numbers, read_word
+from selfrl.rewards.pretext_task import FORM, Item, UnusableError, one_of
+from selfrl.rewards.vision.picture_task import PictureTask, Source, even, mean_difference, numbered
 
 OPTIONS = 4
 SHRUNK = 0.6  # of all that is shown: every patch is then made smaller, none larger, whatever it was cut from
@@ -87,4 +87,4 @@ class Inpainting(PictureTask):
 
     def read(self, said: str) -> str | None:
         """The number of a patch."""
-        return read_word(said, {str(i): str(i) for i in range(1, OPTIONS + 1)})
+        return read_word(said, numbers(OPTIONS))

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from PIL import Image
-
-from selfrl.rewards.pretext_answers import read_order
+from selfrl.rewards.pretext_answers import numbers, read_order
 from selfrl.rewards.pretext_task import FORM, Credit, Item
 from selfrl.rewards.vision.picture_task import PictureTask, Source, numbered
 
@@ -99,7 +97,7 @@ class Jigsaw(PictureTask):
 
     def read(self, said: str) -> str | None:
         """A permutation of the tiles' numbers."""
-        return read_order(said, {str(i): str(i) for i in range(1, self.tiles + 1)})
+        return read_order(said, numbers(self.tiles))
 
     def score(self, said: str, gold: str, credit: Credit = "graded") -> float:
         """1 for the right order; else what `credit` gives for a part of it.
@@ -169,12 +167,3 @@ def _neighbours(order: Sequence[int], rows: int, columns: int) -> set[tuple[int,
         (order[r * columns + c], order[(r + 1) * columns + c], "below") for r in range(rows - 1) for c in range(columns)
     }
     return across | down
-
-
-def joined(tiles: Sequence[Image.Image], order: Sequence[int], rows: int, columns: int) -> Image.Image:
-    """The picture that shown tiles give in an order of the "inverse" direction."""
-    width, height = tiles[0].size
-    whole = Image.new("RGB", (columns * width, rows * height))
-    for cell, tile in enumerate(order):
-        whole.paste(tiles[tile - 1], (cell % columns * width, cell // columns * height))
-    return whole

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -116,12 +116,3 @@ def mean_difference(one: Image.Image, other: Image.Image) -> float:
     """
     a, b = (np.asarray(picture, dtype=np.float32) for picture in (one, other))
     return float(np.abs(a - b).mean())
-
-
-def one_of(rng: random.Random, choices: Sequence[Any]) -> Any:
-    """One of some choices, by one draw.
-
-    >>> one_of(random.Random(0), "abcd")
-    'd'
-    """
-    return choices[int(rng.random() * len(choices))]

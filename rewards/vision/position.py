@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from selfrl.rewards.pretext_answers import read_word
-from selfrl.rewards.pretext_task import FORM, Item, UnusableError
+from selfrl.rewards.pretext_task import FORM, Item, UnusableError, one_of
 from selfrl.rewards.vision.augmentation import SENTENCES, Augmentation
-from selfrl.rewards.vision.picture_task import PictureTask, Source, even, numbered, one_of
+from selfrl.rewards.vision.picture_task import PictureTask, Source, even, numbered
 
 QUADRANTS = ("top-left", "top-right", "bottom-left", "bottom-right")
 _CHANGES = Augmentation(flip=0.0)  # a mirrored crop would have another place

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from selfrl.rewards.pretext_answers import read_degrees
-from selfrl.rewards.pretext_task import FORM, Item, UnusableError
-from selfrl.rewards.vision.picture_task import PictureTask, Source, centre_square, even, numbered, one_of
+from selfrl.rewards.pretext_task import FORM, Item, UnusableError, one_of
+from selfrl.rewards.vision.picture_task import PictureTask, Source, centre_square, even, numbered
 
 _QUARTERS = {
     90: Image.Transpose.ROTATE_90,

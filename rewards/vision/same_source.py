@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from selfrl.rewards.pretext_answers import read_word
-from selfrl.rewards.pretext_task import FORM, Item, UnusableError
+from selfrl.rewards.pretext_task import FORM, Item, UnusableError, one_of
 from selfrl.rewards.vision.augmentation import STRONG, WEAK, random_resized_crop
-from selfrl.rewards.vision.picture_task import PictureTask, Source, numbered, one_of
+from selfrl.rewards.vision.picture_task import PictureTask, Source, numbered
 
 SCALES = {"weak": (0.08, 1.0), "strong": (0.08, 0.3)}
 _ANSWERS = ("positive", "negative")

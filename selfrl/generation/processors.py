@@ -50,8 +50,27 @@ def pictures_of(prompt: Prompt) -> list[Any]:
     return [part["image"] for part in parts if part.get("type") == "image" and part.get("image") is not None]
 
 
-def picture_inputs(processor: Any, prompts: list[Prompt]) -> dict[str, Any]:
-    """Padded tensors of conversations with pictures, by the model's own template.
+def with_pictures(messages: list[Any], held: Any) -> list[Any]:
+    """A conversation with pictures at its places, or before its question where it has none.
+
+    Args:
+        messages: the conversation.
+        held: a picture, or a list of them, as a row holds it.
+
+    Raises:
+        ValueError: for another number of places than pictures.
+
+    Example:
+        >>> [part["type"] for part in with_pictures([{"role": "user", "content": "Up?"}], "picture")[0]["content"]]
+        ['image', 'text']
+    """
+    from trl import prepare_multimodal_messages
+
+    return list(prepare_multimodal_messages(messages, held if isinstance(held, list) else [held]))
+
+
+def check_sees(processor: Any) -> None:
+    """Refuse pictures for a model that cannot be shown any.
 
     Raises:
         ValueError: for a model that takes no pictures, or has no chat template.
@@ -60,11 +79,18 @@ def picture_inputs(processor: Any, prompts: list[Prompt]) -> dict[str, Any]:
         raise ValueError("The prompts hold pictures, but the model takes none: choose a vision-language model.")
     if getattr(processor, "chat_template", None) is None:
         raise ValueError("Pictures stand in conversations, but the model has no chat template: choose another one.")
-    from trl import prepare_multimodal_messages
 
+
+def picture_inputs(processor: Any, prompts: list[Prompt]) -> dict[str, Any]:
+    """Padded tensors of conversations with pictures, by the model's own template.
+
+    Raises:
+        ValueError: for a model that takes no pictures, or has no chat template.
+    """
+    check_sees(processor)
     return dict(
         processor.apply_chat_template(
-            [prepare_multimodal_messages(prompt) for prompt in prompts],
+            [with_pictures(list(prompt), []) for prompt in prompts],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,

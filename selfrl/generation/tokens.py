@@ -9,7 +9,7 @@ import jinja2
 from tokenizers.decoders import DecodeStream
 
 from selfrl.conversation import plain_text
-from selfrl.generation.processors import picture_inputs, pictures_of, sees, tokenizer_of
+from selfrl.generation.processors import picture_inputs, pictures_of, sees, tokenizer_of, with_pictures
 from selfrl.generation.protocol import Prompt
 
 
@@ -42,9 +42,7 @@ def prompt_length(processor: Any, prompt: Prompt) -> int:
 def chat_text(processor: Any, messages: list[Any], add_generation_prompt: bool = True) -> str:
     """A conversation as the model's chat template writes it."""
     if sees(processor):  # whose templates read parts, and only some of them texts
-        from trl import prepare_multimodal_messages
-
-        messages = prepare_multimodal_messages(messages)
+        messages = with_pictures(messages, [])
     text: str = processor.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
     return text
 

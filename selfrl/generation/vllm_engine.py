@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from selfrl.generation.processors import load_processor, pictures_of, sees
+from selfrl.generation.processors import check_sees, load_processor, pictures_of
 from selfrl.generation.protocol import Generation, Prompt, Sampling, request_seed
 from selfrl.generation.tokens import chat_text, prompt_ids
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
@@ -66,8 +66,7 @@ class VLLMGenerator:
         pictures = pictures_of(prompt)
         if not pictures:
             return {"prompt_token_ids": prompt_ids(self.processor, prompt)}
-        if not sees(self.processor):
-            raise ValueError("The prompts hold pictures, but the model takes none: choose a vision-language model.")
+        check_sees(self.processor)
         assert not isinstance(prompt, str)
         return {"prompt": chat_text(self.processor, prompt), "multi_modal_data": {"image": pictures}}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -176,10 +175,6 @@ def _picture_of(value: Any) -> Image.Image:
         raise PictureError("missing")
     if isinstance(value, bytes):
         return read_picture(value)
-    if isinstance(value, Image.Image):
-        buffer = io.BytesIO()
-        value.save(buffer, "PNG")
-        return read_picture(buffer.getvalue())
     values = np.asarray(value)
     if values.dtype == bool:
         values = values.astype(np.uint8) * 255

@@ -41,7 +41,6 @@ NAMES = {
     9: "difficulty",
     10: "spread",
 }
-LAST_OF_SYNTAX = 3
 
 
 @dataclass(frozen=True)

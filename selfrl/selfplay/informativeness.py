@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pvariance
 
+from selfrl.rewards import proposer
+
 
 def gap(rewards: Sequence[float]) -> float:
     """Best minus worst, eva's own measure.
@@ -67,7 +69,7 @@ def learnability(rewards: Sequence[float]) -> float:
     rate = fmean(rewards)
     if not 0 <= rate <= 1:
         raise ValueError(f"Learnability needs rewards from 0 to 1, but their mean is {rate}: take another measure.")
-    return 4 * rate * (1 - rate)
+    return proposer.learnability(rate)
 
 
 def uniform(rewards: Sequence[float]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfrl.files import whole_file, write_whole
+from selfrl.files import whole_file
+from selfrl.selfplay.selection import checked_weights
 
 SEED_OPERATOR = "seed"
-_FIELDS = ("id", "text", "parent", "root", "depth", "operator", "writer", "seed", "columns")
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,6 @@ class PromptPool:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
 
-    def number(self, name: str) -> int:
-        """The place of an id."""
-        return self._numbers[name]
-
     def add(self, entries: Iterable[Entry]) -> list[int]:
         """Add prompts, and give their places. They are not weighed yet: see [`weigh`]."""
         places = []
@@ -148,10 +144,7 @@ class PromptPool:
         Raises:
             ValueError: for a weight that is negative or not finite.
         """
-        values = np.asarray(weights, dtype=float)
-        if not np.isfinite(values).all() or (values < 0).any():
-            raise ValueError("A weight is negative or not finite: weigh prompts with selfrl.selfplay.informativeness.")
-        self._weights[np.asarray(places, dtype=np.int64)] = values
+        self._weights[np.asarray(places, dtype=np.int64)] = checked_weights(weights)
 
     def save(self, folder: Path) -> None:
         """Write what is new: prompts as a further Parquet file, then visits, rewards and weights, each whole or not.
@@ -169,7 +162,6 @@ class PromptPool:
         scores = {"visits": self.visits, "sums": self._sums[: len(self)], "weights": self.weights}
         with whole_file(folder / "scores.parquet") as part:
             pq.write_table(pa.table(scores), part)
-        write_whole(folder / "pool.json", json.dumps({"prompts": len(self)}) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> PromptPool:
@@ -194,4 +186,5 @@ class PromptPool:
         return pool
 
 
-_SCHEMA = pa.schema([(name, {"depth": pa.int64(), "seed": pa.int64()}.get(name, pa.string())) for name in _FIELDS])
+_WHOLE_NUMBERS = {"depth", "seed"}
+_SCHEMA = pa.schema([(f.name, pa.int64() if f.name in _WHOLE_NUMBERS else pa.string()) for f in fields(Entry)])

@@ -119,11 +119,21 @@ def _largest(keys_Q: np.ndarray, count: int) -> list[int]:
 
 
 def _checked(weights: Sequence[float], count: int) -> np.ndarray:
-    weights_Q = np.asarray(weights, dtype=float)
+    weights_Q = checked_weights(weights)
     if weights_Q.ndim != 1:
         raise ValueError(f"weights {weights_Q.shape} must be (Q,), one a prompt.")
     if not 0 <= count <= len(weights_Q):
         raise ValueError(f"{count} of {len(weights_Q)} prompts are asked for: it must be from 0 to all of them.")
-    if not np.isfinite(weights_Q).all() or (weights_Q < 0).any():
-        raise ValueError("A weight is negative or not finite: weigh prompts with selfrl.selfplay.informativeness.")
     return weights_Q
+
+
+def checked_weights(weights: Sequence[float]) -> np.ndarray:
+    """Weights as numbers.
+
+    Raises:
+        ValueError: for one that is negative or not finite.
+    """
+    values = np.asarray(weights, dtype=float)
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise ValueError("A weight is negative or not finite: weigh prompts with selfrl.selfplay.informativeness.")
+    return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from datasets import Features, List
 from datasets import Image as ImageFeature
 
 from selfrl.files import whole_file
-from selfrl.pictures import thumbnail
+from selfrl.pictures import png, thumbnail
 from selfrl.trainers.trl_surface import GroupTrainer
 
 
@@ -51,7 +50,5 @@ def add_pictures(path: Path, rows: Sequence[Sequence[Any] | None]) -> None:
 
 def _png(picture: Any, kept: dict[int, bytes]) -> bytes:
     if id(picture) not in kept:
-        buffer = io.BytesIO()
-        thumbnail(picture).save(buffer, "PNG")
-        kept[id(picture)] = buffer.getvalue()
+        kept[id(picture)] = png(thumbnail(picture))
     return kept[id(picture)]

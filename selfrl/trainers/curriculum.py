@@ -11,7 +11,6 @@ import torch
 from torch.utils.data import Sampler
 
 from selfrl.checkpoint import Part
-from selfrl.conversation import row_id
 from selfrl.group_record import GroupRecord
 from selfrl.rewards.pretext import task_of
 from selfrl.trainers.group_weights import Stages, group_weight
@@ -66,6 +65,7 @@ class Curriculum(GroupTrainer):
 
     add_listener: Callable[[Listener], None]
     _repeats: int
+    _prompt_ids: list[str]  # of the rows that were just scored
 
     def _check(self, setup: Setup) -> None:
         super()._check(setup)
@@ -73,7 +73,7 @@ class Curriculum(GroupTrainer):
             return
         if hasattr(setup.args, "prompt_weight"):
             raise ValueError("A curriculum weighs advantages, and NFT has none: take prompt_weight, or GRPO.")
-        rows_at_stages(setup.train_dataset, lambda spec: task_of(spec).name)
+        rows_at_stages(setup.train_dataset)
 
     def _attach(self, setup: Setup) -> None:
         super()._attach(setup)
@@ -88,10 +88,11 @@ class Curriculum(GroupTrainer):
     def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
         if self.curriculum is None or not self.curriculum.curriculum_stages:
             return super()._get_train_sampler(dataset)
-        rows = rows_at_stages(self.train_dataset, lambda spec: task_of(spec).name)
+        rows = rows_at_stages(self.train_dataset)
         if self.stages is None:
             highest = {task: max(stage for name, stage in rows if name == task) for task, _ in rows}
-            self.stages = self._new_stages(highest)
+            config = self.curriculum
+            self.stages = Stages(highest, config.curriculum_window, config.curriculum_up, config.curriculum_down)
         self._train_sampler = StageSampler(
             rows,
             self.stages.at,
@@ -106,7 +107,7 @@ class Curriculum(GroupTrainer):
         output = super()._generate_and_score_completions(inputs)
         if self.curriculum is not None and self.model.training:
             advantages = output["advantages"]
-            weights_B = advantages.new_tensor([self._weights[row_id(row)] for row in inputs])
+            weights_B = advantages.new_tensor([self._weights[name] for name in self._prompt_ids])
             output["advantages"] = advantages * weights_B.view(-1, *[1] * (advantages.ndim - 1))
         return output
 
@@ -141,11 +142,6 @@ class Curriculum(GroupTrainer):
         if self.stages is None:
             return super()._may_draw(row)
         return self.stages.now.get(task_of(row["task"]).name) == row["stage"]
-
-    def _new_stages(self, highest: dict[str, int]) -> Stages:
-        curriculum = self.curriculum
-        assert curriculum is not None
-        return Stages(highest, curriculum.curriculum_window, curriculum.curriculum_up, curriculum.curriculum_down)
 
     def _curriculum_state(self) -> dict[str, Any]:
         return {"weights": self._weights, "stages": None if self.stages is None else self.stages.state()}

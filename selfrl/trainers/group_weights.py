@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from selfrl.rewards.proposer import learnability
+
 
 def difficulty(rate: float) -> float:
     """4 p (1 − p) of a group's mean reward p: 1 at one half, 0 where all are right or all wrong.
@@ -20,9 +22,7 @@ def difficulty(rate: float) -> float:
         >>> difficulty(0.5), difficulty(1.0)
         (1.0, 0.0)
     """
-    if not 0 <= rate <= 1:
-        raise ValueError(f"The mean reward is {rate}: it must lie between 0 and 1.")
-    return 4 * rate * (1 - rate)
+    return learnability(rate)
 
 
 def dispersion(answers: Sequence[str | None], possible: int) -> float:

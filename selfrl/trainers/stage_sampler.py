@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
+from selfrl.rewards.pretext import task_of
+
 
 class StageSampler(Sampler[int]):
     """Rows of a curriculum's present stages, in an order that follows from the seed and the stages alone.
@@ -87,7 +89,7 @@ class StageSampler(Sampler[int]):
         return self.batches * self.batch_size * self.group_size * self.repeat_count
 
 
-def rows_at_stages(dataset: Any, name_of: Callable[[str], str]) -> list[tuple[str, int]]:
+def rows_at_stages(dataset: Any) -> list[tuple[str, int]]:
     """(task's name, stage) of every row.
 
     Raises:
@@ -99,4 +101,4 @@ def rows_at_stages(dataset: Any, name_of: Callable[[str], str]) -> list[tuple[st
             f"A curriculum needs the column {lacking[0]!r}, which train_dataset lacks: write it with "
             "`selfrl pretext build … --stages`."
         )
-    return [(name_of(spec), stage) for spec, stage in zip(dataset["task"], dataset["stage"], strict=True)]
+    return [(task_of(spec).name, stage) for spec, stage in zip(dataset["task"], dataset["stage"], strict=True)]

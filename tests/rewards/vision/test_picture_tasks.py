@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,20 @@ from selfrl.rewards.vision import (
     Source,
 )
 from selfrl.rewards.vision.augmentation import Augmentation
-from selfrl.rewards.vision.jigsaw import inverse, joined, neighbour_share, place_share
+from selfrl.rewards.vision.jigsaw import inverse, neighbour_share, place_share
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (97, 75)) -> Image.Image:
     return noise(np.random.default_rng(seed), size)
+
+
+def joined(tiles: Sequence[Image.Image], order: Sequence[int], rows: int, columns: int) -> Image.Image:
+    """The picture that shown tiles give in an order of the "inverse" direction."""
+    width, height = tiles[0].size
+    whole = Image.new("RGB", (columns * width, rows * height))
+    for cell, tile in enumerate(order):
+        whole.paste(tiles[tile - 1], (cell % columns * width, cell // columns * height))
+    return whole
 
 
 def equal(one: Image.Image, other: Image.Image) -> bool:
