@@ -26,6 +26,8 @@ from selfrl.presets import PRESETS
 from selfrl.prompting.alternation import PromptAlternation
 from selfrl.prompting.run_record import read_prompt
 from selfrl.recipe_keys import Recipe
+from selfrl.selfplay.keys import live_pool_of
+from selfrl.selfplay.live_pool import LivePool
 from selfrl.suggest import refuse_unknown
 from selfrl.trainers import (
     CurriculumConfig,
@@ -62,6 +64,7 @@ class Plan:
         paired: whether both views of a prompt are trained on.
         teacher: its settings, if there is one.
         curriculum: its settings, if there is one.
+        pool: that prompts come from, if they evolve.
         system_prompt: the recipe's, or the text that its `prompt` leads to.
         alternation: what optimises that prompt while training goes on, if anything does.
     """
@@ -73,6 +76,7 @@ class Plan:
     paired: bool
     teacher: TeacherConfig | None
     curriculum: CurriculumConfig | None
+    pool: LivePool | None
     system_prompt: str | None
     alternation: PromptAlternation | None
 
@@ -170,6 +174,7 @@ def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
         paired,
         teacher if keep_teacher else None,
         curriculum if recipe.curriculum else None,
+        None if recipe.pool_keys is None else live_pool_of(recipe.pool_keys),
         recipe.system_prompt if recipe.prompt is None else read_prompt(recipe.prompt),
         alternation,
     )

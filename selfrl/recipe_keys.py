@@ -25,6 +25,9 @@ class Recipe:
         teacher: keep a teacher (a moving average of the policy) as KL reference. Default: whether a reward asks for it.
         curriculum: weigh the groups of pretext tasks by what they teach, see
             [`selfrl.trainers.curriculum.CurriculumConfig`], whose `curriculum_stages` moves them from easy to hard.
+        pool: let the prompts evolve while training goes on: keys of [`selfrl.selfplay.keys.live_pool_of`], such as
+            {creator: {ProceduralCreator: {space: chains}}, every: 2}; `evaluation` lists files, tasks or texts that
+            must not be trained on. As a flag, JSON.
         system_prompt: makes prompts conversations that begin with it; for a model without a chat template, texts.
         prompt: folder of a `selfrl optimize` run, or a text file: its (best) prompt is the system prompt.
         prompt_every: optimise that prompt anew every so many steps, for the policy as it is then, see
@@ -52,6 +55,7 @@ class Recipe:
     paired: bool | None = None
     teacher: bool | None = None
     curriculum: bool = False
+    pool: str | None = None
     system_prompt: str | None = None
     prompt: str | None = None
     prompt_every: int | None = None
@@ -63,6 +67,7 @@ class Recipe:
     dry_run: bool = False
     reward_arguments: dict[str, dict[str, Any]] = field(init=False)
     probe_keys: dict[str, Any] | None = field(init=False)
+    pool_keys: dict[str, Any] | None = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.dataset:
@@ -76,10 +81,11 @@ class Recipe:
         if self.prompt_every is not None and self.prompt is None:
             raise ValueError("`prompt_every` needs `prompt`: name the run of `selfrl optimize` to start from.")
         self.reward_arguments = _reward_arguments(self.rewards)
-        self.probe_keys = _probe_keys(self.probe)
+        self.probe_keys = _mapping(self.probe, "probe", '{"task": "gsm8k", "every": 50}')
+        self.pool_keys = _mapping(self.pool, "pool", '{"creator": "ProceduralCreator"}')
 
 
-def _probe_keys(value: Any) -> dict[str, Any] | None:
+def _mapping(value: Any, key: str, example: str) -> dict[str, Any] | None:
     """A YAML mapping, or the same as JSON."""
     if isinstance(value, str):
         try:
@@ -87,7 +93,7 @@ def _probe_keys(value: Any) -> dict[str, Any] | None:
         except json.JSONDecodeError:
             value = ()
     if value is not None and not isinstance(value, dict):
-        raise ValueError('`probe` must be a mapping, as in {"task": "gsm8k", "every": 50}.')
+        raise ValueError(f"`{key}` must be a mapping, as in {example}.")
     return value
 
 

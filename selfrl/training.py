@@ -16,12 +16,14 @@ from trl import get_peft_config
 from selfrl.checkpoint import latest_checkpoint
 from selfrl.data.loading import FILE_FORMATS, load_rows, to_prompts
 from selfrl.data.pairs import expand_pairs
+from selfrl.eval.held_back import evaluation_questions
 from selfrl.eval.probe import TaskProbe
 from selfrl.generation.processors import load_processor, sees, with_pictures
 from selfrl.generation.tokens import check_system_role, prompt_length
 from selfrl.monitor.metrics_file import MetricsFile
 from selfrl.monitor.progress import ProgressLines
 from selfrl.recipe import Plan
+from selfrl.selfplay.live_pool import LivePool
 
 
 def load_dataset(plan: Plan) -> Dataset:
@@ -93,6 +95,7 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
         callbacks=[*callbacks, MetricsFile(), progress or ProgressLines()],
         teacher=plan.teacher,
         curriculum=plan.curriculum,
+        pool=_pool(plan),
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
@@ -103,6 +106,15 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
     return trainer
 
 
+def _pool(plan: Plan) -> LivePool | None:
+    """The plan's pool, one of its own for this run, with the questions that must not be trained on."""
+    if plan.pool is None:
+        return None
+    pool = copy.copy(plan.pool)
+    pool.evaluation = evaluation_questions(pool.evaluation)
+    return pool
+
+
 def run(trainer: Any) -> None:
     """Train and save the model; `resume_from_checkpoint: latest` continues a killed run."""
     resume = trainer.args.resume_from_checkpoint
@@ -110,6 +122,15 @@ def run(trainer: Any) -> None:
         resume = latest_checkpoint(Path(trainer.args.output_dir), trainer.args.world_size)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     trainer.save_model()
+
+
+def _described(pool: LivePool) -> str:
+    """In one line."""
+    settings = pool.settings
+    return (
+        f"{type(pool.creator).__name__}, {pool.parents} parents by {settings.measure} every {pool.every} batches, "
+        f"{settings.evolved_share:.0%} evolved, gate {settings.gate.mode}"
+    )
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -133,6 +154,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         "curriculum": "none"
         if plan.curriculum is None
         else "difficulty x dispersion" + (", stages" if plan.curriculum.curriculum_stages else ""),
+        "pool": "none" if plan.pool is None else _described(plan.pool),
         "generation batch": f"{prompts} {'pairs' if views == 2 else 'prompts'} x {views} view(s) x "
         f"{config.num_generations} completions = {config.generation_batch_size}",
         "trained completions": f"{getattr(config, 'num_generations_train', None) or config.num_generations} a group",

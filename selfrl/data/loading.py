@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ from datasets import Dataset, load_dataset
 from pyarrow.parquet import ParquetFile
 
 from selfrl.conversation import conversation, with_system
+from selfrl.data.chains import tiny_chains
 from selfrl.data.missing import left_out, missing_rows
 from selfrl.data.row_files import read_row_file
 from selfrl.data.tiny import tiny_problems
 
+PACKAGED: dict[str, Callable[[Any, int], Dataset]] = {"tiny": tiny_problems, "tiny_chains": tiny_chains}
 FILE_FORMATS = (".jsonl", ".json", ".parquet", ".csv")
 
 
@@ -20,9 +23,10 @@ def load_rows(source: str, split: str = "train", config: str | None = None) -> D
     """Rows of a data set, columns as they are.
 
     Args:
-        source: a .jsonl, .json, .parquet or .csv file, a folder that `selfrl pretext` wrote, "tiny" for the packaged
-            problems, or a hub data set's name.
-        split: split of a hub data set or a folder; of "tiny" with a count, as in "train[:512]" or "heldout[:200]".
+        source: a .jsonl, .json, .parquet or .csv file, a folder that `selfrl pretext` wrote, "tiny" or
+            "tiny_chains" for packaged problems, or a hub data set's name.
+        split: split of a hub data set or a folder; of packaged problems with a count, as in "train[:512]" or
+            "heldout[:200]".
         config: configuration name of a hub data set.
 
     Raises:
@@ -33,11 +37,11 @@ def load_rows(source: str, split: str = "train", config: str | None = None) -> D
         >>> load_rows("tiny", "heldout[:3]").num_rows
         3
     """
-    if source == "tiny":
+    if source in PACKAGED:
         name, _, count = split.removesuffix("]").partition("[:")
         if name not in ("train", "heldout") or not count.isdigit():
-            raise ValueError(f"Split {split!r} of the tiny problems: write train[:N] or heldout[:N].")
-        return tiny_problems(name, int(count))  # type: ignore[arg-type]
+            raise ValueError(f"Split {split!r} of the {source} problems: write train[:N] or heldout[:N].")
+        return PACKAGED[source](name, int(count))
     path = Path(source)
     if path.suffix in FILE_FORMATS:
         if not path.is_file():

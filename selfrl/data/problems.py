@@ -12,7 +12,7 @@ import random
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 Split = Literal["train", "heldout"]
 
@@ -51,6 +51,17 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     ),
 }
 HELD_OUT_WORDING = 4
+
+
+class Sums(Protocol):
+    """Numbers that are added and subtracted one after the other."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The first, then each operand."""
+
+    def steps(self) -> list[tuple[int, str, int, int]]:
+        """The sums as `(left, sign, right, result)`."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ def draw_problems(split: Split, rng: random.Random) -> Iterator[Problem]:
             yield problem
 
 
-def solution(problem: Problem, rng: random.Random | None = None, noise: float = 0.0) -> str:
+def solution(problem: Sums, rng: random.Random | None = None, noise: float = 0.0) -> str:
     r"""A worked solution ending in `\boxed{}`; with `noise`, each sum goes wrong with that probability.
 
     A wrong sum is off by a little, by ten, or has a digit changed, and later sums build on it: the errors are

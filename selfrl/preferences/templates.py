@@ -13,7 +13,7 @@ from selfrl.text import last_between
 
 TAGS = (
     "requirements best_prompt example question output output_a output_b reference_answer task response_a response_b "
-    "analysis modification prompt choice"
+    "analysis modification prompt choice new_question"
 ).split()
 _OURS = re.compile(rf"<(?=/?\s*(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
 

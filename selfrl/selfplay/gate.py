@@ -7,12 +7,13 @@ enough, and the training's own figures look well for long after what is held out
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from selfrl.selfplay.gate_checks import (
     Bounds,
@@ -28,6 +29,7 @@ from selfrl.selfplay.gate_checks import (
 )
 from selfrl.selfplay.near_index import NearIndex
 
+Check = tuple[int, Callable[[], str | None]]
 Mode = Literal["strict", "syntax", "leaky", "off"]
 NAMES = {
     1: "parse",
@@ -92,10 +94,10 @@ class Verdict(NamedTuple):
 
 
 class Gate:
-    """Judges proposals by the checks that can be made of them, in order, and logs every verdict.
+    """Judges proposals twice, in the order of the checks, and logs every verdict.
 
-    Before the solver was asked (`keys` and `rewards` are None) checks 1 to 7 run; what passes is asked, and judged
-    again by all. An accepted text of the first stage is not in the index yet: call [`admit`] with what enters the pool.
+    [`judge`] has checks 1 to 7, of what was written; what passes is asked, and [`judge_answers`] has the others, of the
+    solver's samples. What passed the first is in the index only once [`admit`] says so.
 
     Args:
         index: of seeds and pool.
@@ -140,6 +142,7 @@ class Gate:
         self.mode, self.leak_rate, self.log = mode, leak_rate, log
         self.counts: Counter[str] = Counter()
         self._rng = random.Random(f"gate/{seed}")
+        self._leaked: set[str] = set()
 
     @property
     def ungated(self) -> bool:
@@ -147,15 +150,14 @@ class Gate:
         return self.mode == "off"
 
     def judge(self, proposals: Sequence[Proposal]) -> list[Verdict]:
-        """A verdict each, in order; two that are equal in one call are duplicates of each other only once admitted."""
-        verdicts = [self._verdict(proposal) for proposal in proposals]
-        for verdict in verdicts:
-            self.counts["in"] += 1
-            self.counts["out" if verdict.accepted else f"reject/{verdict.check}"] += 1
-            self.counts["leaked"] += verdict.leaked
-        if self.log is not None:
-            with self.log.open("a") as file:
-                file.writelines(json.dumps(verdict._asdict()) + "\n" for verdict in verdicts)
+        """A verdict on what was written, one each; two that are equal in one call do not count as duplicates."""
+        self.counts["in"] += len(proposals)
+        return self._logged([self._verdict(proposal, self._checks(proposal)) for proposal in proposals])
+
+    def judge_answers(self, proposals: Sequence[Proposal]) -> list[Verdict]:
+        """A verdict on the solver's samples of what passed, one each; without samples it is refused."""
+        verdicts = self._logged([self._verdict(proposal, self._answer_checks(proposal)) for proposal in proposals])
+        self.counts["out"] += sum(verdict.accepted for verdict in verdicts)
         return verdicts
 
     def admit(self, numbers: Sequence[int], texts: Sequence[str]) -> None:
@@ -163,29 +165,54 @@ class Gate:
         self.index.add_many(numbers, texts)
 
     def figures(self) -> dict[str, float]:
-        """What a log line shows: all counts, and the share that was let through."""
-        shares = {"acceptance": self.counts["out"] / max(self.counts["in"], 1)}
-        return {f"gate/{name}": float(value) for name, value in {**self.counts, **shares}.items()}
+        """What a log line shows: all counts, and the share that was not refused."""
+        refused = sum(count for name, count in self.counts.items() if name.startswith("reject/"))
+        acceptance = 1 - (refused - self.counts["leaked"]) / max(self.counts["in"], 1)
+        return {f"gate/{name}": float(value) for name, value in {**self.counts, "acceptance": acceptance}.items()}
 
-    def _verdict(self, item: Proposal) -> Verdict:
-        check, why = (None, None) if self.mode == "off" else self._first_failing(item)
-        leaked = check is not None and self.mode == "leaky" and self._rng.random() < self.leak_rate
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        version, numbers, gauss = self._rng.getstate()
+        return {
+            "counts": dict(self.counts),
+            "rng": [version, list(numbers), gauss],
+            "leaked": sorted(self._leaked),
+            "logged": self.log.stat().st_size if self.log is not None and self.log.exists() else 0,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint's state; log rows that were written after it are taken away."""
+        self.counts, self._leaked = Counter(state["counts"]), set(state["leaked"])
+        version, numbers, gauss = state["rng"]
+        self._rng.setstate((version, tuple(numbers), gauss))
+        if self.log is not None and self.log.exists():
+            os.truncate(self.log, min(state["logged"], self.log.stat().st_size))
+
+    def _logged(self, verdicts: list[Verdict]) -> list[Verdict]:
+        for verdict in verdicts:
+            if verdict.check is not None:
+                self.counts[f"reject/{verdict.check}"] += 1
+                self.counts["leaked"] += verdict.leaked
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.writelines(json.dumps(verdict._asdict()) + "\n" for verdict in verdicts)
+        return verdicts
+
+    def _verdict(self, item: Proposal, checks: Sequence[Check]) -> Verdict:
+        check, why = (None, None) if self.mode == "off" else _first_failing(checks)
+        leaked = check is not None and self._leaks(item.id)
         known = [key for key in item.keys or () if key is not None]
         share = max(map(known.count, known)) / len(item.keys or ()) if known else None
         return Verdict(item.id, check is None or leaked, check, why, item.solve_rate, share, leaked)
 
-    def _first_failing(self, item: Proposal) -> tuple[int | None, str | None]:
-        for number, check in self._checks(item):
-            try:
-                why = check()
-            except Exception as error:  # whatever a hostile text does to a check: closed
-                why = f"the check failed ({type(error).__name__})"
-            if why is not None:
-                return number, why
-        return None, None
+    def _leaks(self, name: str) -> bool:
+        """Whether an invalid item is let through: decided once, so that it is so in both stages."""
+        if self.mode == "leaky" and name not in self._leaked and self._rng.random() < self.leak_rate:
+            self._leaked.add(name)
+        return name in self._leaked
 
-    def _checks(self, item: Proposal) -> list[tuple[int, Callable[[], str | None]]]:
-        checks: list[tuple[int, Callable[[], str | None]]] = [
+    def _checks(self, item: Proposal) -> list[Check]:
+        checks: list[Check] = [
             (1, lambda: parse(item.text)),
             (2, lambda: shape(item.text)),
             (3, lambda: leak(item.text, item.parent)),
@@ -199,18 +226,29 @@ class Gate:
         ]
         if item.program is not None:
             checks.append((7, lambda: "programs are not run"))
-        if item.keys is not None:
-            keys = item.keys
-            checks.append((8, lambda: label(keys, self.bounds.min_votes)))
-        if item.rewards is not None:
-            rate, rewards = item.solve_rate, item.rewards
-            if rate is None:
-                return [*checks, (9, lambda: "no rewards")]
-            checks += [
-                (9, lambda: difficulty(rate, self.bounds.low, self.bounds.high)),
-                (10, lambda: spread(rewards)),
-            ]
         return checks
+
+    def _answer_checks(self, item: Proposal) -> list[Check]:
+        if self.mode == "syntax":
+            return []
+        keys, rate, rewards = item.keys, item.solve_rate, item.rewards or ()
+        low, high = self.bounds.low, self.bounds.high
+        return [
+            (8, lambda: "no answers" if keys is None else label(keys, self.bounds.min_votes)),
+            (9, lambda: "no rewards" if rate is None else difficulty(rate, low, high)),
+            (10, lambda: spread(rewards)),
+        ]
+
+
+def _first_failing(checks: Sequence[Check]) -> tuple[int | None, str | None]:
+    for number, check in checks:
+        try:
+            why = check()
+        except Exception as error:  # whatever a hostile text does to a check: closed
+            why = f"the check failed ({type(error).__name__})"
+        if why is not None:
+            return number, why
+    return None, None
 
 
 def described(gate: Gate) -> dict[str, object]:

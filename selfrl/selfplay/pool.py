@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ class Entry:
         name = uuid.uuid5(uuid.NAMESPACE_OID, text).hex
         return cls(name, text, None, name, 0, SEED_OPERATOR, "data", 0, columns)
 
+    def under(self, parent: Entry) -> Entry:
+        """The same prompt as a child of another forebear: the one between them was refused."""
+        return self if self.parent == parent.id else replace(self, parent=parent.id)
+
     def child(self, text: str, operator: str, writer: str, seed: int, **columns: Any) -> Entry:
         """A prompt that a writer made of this one.
 
@@ -98,6 +102,17 @@ class PromptPool:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._numbers
+
+    def __getitem__(self, name: str) -> Entry:
+        """The prompt of an id."""
+        return self.entries[self._numbers[name]]
+
+    def place(self, name: str) -> int:
+        """Where the prompt of an id stands."""
+        return self._numbers[name]
+
     def add(self, entries: Iterable[Entry]) -> list[int]:
         """Add prompts, and give their places. They are not weighed yet: see [`weigh`]."""
         places = []
@@ -133,6 +148,17 @@ class PromptPool:
         """(Q,) by which prompts are drawn."""
         return self._weights[: len(self)]
 
+    @property
+    def scores(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Visits, sums of rewards and weights, each (Q,)."""
+        return self.visits, self._sums[: len(self)], self.weights
+
+    def restore(self, scores: Sequence[Sequence[float]]) -> None:
+        """Set what [`scores`] gave; prompts that came later have none."""
+        for column, values in zip((self._visits, self._sums, self._weights), scores, strict=True):
+            count = min(len(values), len(self))
+            column[:count] = values[:count]
+
     def scored(self, places: Sequence[int], rewards: Sequence[float]) -> None:
         """Count rewards of responses to the prompts at some places; a place may come again."""
         np.add.at(self._visits, np.asarray(places, dtype=np.int64), 1)
@@ -159,7 +185,7 @@ class PromptPool:
             with whole_file(folder / f"prompts-{self._written:09d}.parquet") as part:
                 pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), part)
             self._written = len(self)
-        scores = {"visits": self.visits, "sums": self._sums[: len(self)], "weights": self.weights}
+        scores = dict(zip(_SCORES, self.scores, strict=True))
         with whole_file(folder / "scores.parquet") as part:
             pq.write_table(pa.table(scores), part)
 
@@ -180,11 +206,10 @@ class PromptPool:
         pool._written = len(pool)
         if (folder / "scores.parquet").exists():
             scores = pq.read_table(folder / "scores.parquet")
-            count = min(len(scores), len(pool))
-            for name, column in (("visits", pool._visits), ("sums", pool._sums), ("weights", pool._weights)):
-                column[:count] = scores[name].to_numpy()[:count]
+            pool.restore([scores[name].to_numpy() for name in _SCORES])
         return pool
 
 
+_SCORES = ("visits", "sums", "weights")
 _WHOLE_NUMBERS = {"depth", "seed"}
 _SCHEMA = pa.schema([(f.name, pa.int64() if f.name in _WHOLE_NUMBERS else pa.string()) for f in fields(Entry)])

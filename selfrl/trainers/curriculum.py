@@ -65,6 +65,7 @@ class Curriculum(GroupTrainer):
 
     add_listener: Callable[[Listener], None]
     _repeats: int
+    _train_sampler: Any
     _prompt_ids: list[str]  # of the rows that were just scored
 
     def _check(self, setup: Setup) -> None:
@@ -93,7 +94,7 @@ class Curriculum(GroupTrainer):
             highest = {task: max(stage for name, stage in rows if name == task) for task, _ in rows}
             config = self.curriculum
             self.stages = Stages(highest, config.curriculum_window, config.curriculum_up, config.curriculum_down)
-        self._train_sampler = StageSampler(
+        sampler = self._train_sampler = StageSampler(
             rows,
             self.stages.at,
             group_size=self.num_generations,
@@ -101,7 +102,7 @@ class Curriculum(GroupTrainer):
             repeat_count=self._repeats,
             seed=self.args.seed,
         )
-        return self._train_sampler
+        return sampler
 
     def _generate_and_score_completions(self, inputs: Rows) -> Batch:
         output = super()._generate_and_score_completions(inputs)

@@ -13,7 +13,6 @@ from datasets import IterableDataset
 from torch.nn.functional import pad
 
 from selfrl.conversation import row_id
-from selfrl.trainers.prompt_source import draw_prompts
 from selfrl.trainers.reward_sums import weighted_sums
 from selfrl.trainers.row_pictures import (
     PROMPT,
@@ -106,7 +105,7 @@ class DynamicSampling(GroupTrainer):
         """The batch with new prompts for those that teach nothing."""
         processes, me = self.accelerator.num_processes, self.accelerator.process_index
         seen = set(gather_object(list({row_id(row) for row in inputs})))
-        drawn = draw_prompts(self.train_dataset, seen, seed=self._draw_seed)
+        drawn = self._replacements(seen, self._draw_seed)
         candidates = (rows for rows in drawn if all(map(self._may_draw, rows)))
         # TRL's metrics stay those of the prompts that the sampler chose
         logged = {name: len(values) for name, values in self._metrics["train"].items()}

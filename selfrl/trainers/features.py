@@ -16,6 +16,7 @@ from selfrl.trainers.curriculum import Curriculum, CurriculumConfig
 from selfrl.trainers.dynamic_sampling import DynamicSampling
 from selfrl.trainers.paired_views import PairedViews
 from selfrl.trainers.policy_column import PolicyColumn
+from selfrl.trainers.pool_source import GrowingPool, PoolSource
 from selfrl.trainers.prompt_source import PromptSource
 from selfrl.trainers.records import Records
 from selfrl.trainers.signal_columns import SignalColumns
@@ -30,6 +31,7 @@ class Features(
     VoteCount,  # takes rewards and rows away, after all rewards are known and recorded
     Abstentions,  # changes rewards that TRL would misread, after they are recorded as they are
     Curriculum,  # weighs advantages by the batch's records
+    PoolSource,  # takes groups away by the batch's records, and draws prompts before any other source does
     CompletionPictures,
     Records,  # sees rows as the data have them, and hands each batch's record to the rewards
     SystemPrompt,  # from here on prompts carry it
@@ -64,6 +66,7 @@ class Features(
         *,
         teacher: TeacherConfig | None = None,
         curriculum: CurriculumConfig | None = None,
+        pool: GrowingPool | None = None,
         **options: Any,
     ) -> None:
         if reward_funcs is None:
@@ -80,7 +83,7 @@ class Features(
             "quantization_config": quantization_config,
             "peft_config": peft_config,
         }
-        setup = Setup(model, rewards, args, train_dataset, eval_dataset, teacher, curriculum, options)
+        setup = Setup(model, rewards, args, train_dataset, eval_dataset, teacher, curriculum, pool, options)
         self._check(setup)
         super().__init__(  # type: ignore[call-arg]  # TRL's, below the mixins
             model, rewards, args, train_dataset, eval_dataset, **options

@@ -16,7 +16,7 @@ from trl.trainer.utils import RepeatSampler
 
 from selfrl.conversation import row_id
 from selfrl.data.pairs import pair_rows
-from selfrl.trainers.trl_surface import GroupTrainer, Setup
+from selfrl.trainers.trl_surface import GroupTrainer, Rows, Setup
 
 
 class EpochSampler(RepeatSampler):
@@ -171,6 +171,9 @@ class PromptSource(GroupTrainer):
                 seed=self.args.seed,
             )
         return self._train_sampler
+
+    def _replacements(self, seen: set[str], seed: Sequence[int]) -> Iterator[Rows]:
+        return draw_prompts(self.train_dataset, seen, seed)
 
     @property
     def _repeats(self) -> int:

@@ -6,6 +6,7 @@ and not in a run.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,7 @@ class Setup:
         eval_dataset: None, one, or several by name.
         teacher: see [`selfrl.trainers.teacher.Teacher`].
         curriculum: see [`selfrl.trainers.curriculum.Curriculum`].
+        pool: see [`selfrl.trainers.pool_source.PoolSource`].
         options: the rest, which goes to TRL as it is.
     """
 
@@ -171,6 +173,7 @@ class Setup:
     eval_dataset: Any = None
     teacher: Any = None
     curriculum: Any = None
+    pool: Any = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def given(self, *names: str) -> str | None:
@@ -192,6 +195,10 @@ class GroupTrainer(_Below):
     def _is_cut_off(self, completion_ids: list[int]) -> bool:
         """Whether a completion ended at the length limit, by TRL's own rule."""
         return completion_ids[-1] not in (*self.eos_token_ids, self._tokenizer.pad_token_id)
+
+    def _replacements(self, seen: set[str], seed: Sequence[int]) -> Iterator[Rows]:
+        """Rows, whole pairs together, that may take the place of those whose ids were seen."""
+        raise NotImplementedError
 
     def _may_draw(self, row: dict[str, Any]) -> bool:
         """Whether a row may take the place of one that teaches nothing."""

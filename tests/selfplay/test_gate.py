@@ -84,7 +84,12 @@ def test_a_copy_of_its_parent_is_refused() -> None:
     ],
 )
 def test_what_the_solver_says_is_judged_last(keys: Any, rewards: Any, check: int | None) -> None:
-    assert judged(GOOD, keys=keys, rewards=rewards) == (check is None, check)
+    verdict = gate().judge_answers([Proposal("x", GOOD, keys=keys, rewards=rewards)])[0]
+    assert (verdict.accepted, verdict.check) == (check is None, check)
+
+
+def test_without_samples_the_gate_stays_closed() -> None:
+    assert [gate().judge_answers([Proposal("x", GOOD)])[0].check] == [8]
 
 
 def test_votes_are_counted_as_they_must_be() -> None:
@@ -109,7 +114,7 @@ def test_a_check_that_fails_closes_the_gate() -> None:
 def test_every_verdict_is_logged_and_counted(tmp_path: Path) -> None:
     logged = gate(log=tmp_path / "gate.jsonl")
     logged.judge([Proposal("a", GOOD), Proposal("b", "Add 3."), Proposal("c", KNOWN[0])])
-    logged.judge([Proposal("d", GOOD, keys=("7", "7", "8", None), rewards=(1, 1, 0, 0))])
+    logged.judge_answers([Proposal("d", GOOD, keys=("7", "7", "8", None), rewards=(1, 1, 0, 0))])
     rows = [json.loads(line) for line in (tmp_path / "gate.jsonl").read_text().splitlines()]
     assert [(row["id"], row["accepted"], row["check"]) for row in rows] == [
         ("a", True, None),
@@ -120,10 +125,10 @@ def test_every_verdict_is_logged_and_counted(tmp_path: Path) -> None:
     assert (rows[3]["solve_rate"], rows[3]["label_share"]) == (0.5, 0.5)
     figures = logged.figures()
     assert (figures["gate/in"], figures["gate/out"], figures["gate/reject/2"], figures["gate/acceptance"]) == (
-        4,
-        2,
+        3,
         1,
-        0.5,
+        1,
+        pytest.approx(1 / 3),
     )
     assert set(NAMES) == set(range(1, 11))
 
@@ -164,3 +169,27 @@ def test_any_text_gets_a_verdict(text: str) -> None:
     if verdict.accepted:
         assert parse(text) is None
         assert shape(text) is None
+
+
+def test_what_leaked_once_leaks_in_both_stages() -> None:
+    leaky = gate(mode="leaky", leak_rate=0.5, seed=1)
+    items = [Proposal(str(i), "Add 3.", keys=("7", "7"), rewards=(1, 1)) for i in range(400)]
+    through = [item for item, verdict in zip(items, leaky.judge(items), strict=True) if verdict.accepted]
+    assert all(verdict.accepted for verdict in leaky.judge_answers(through))
+
+
+def test_a_resumed_gate_goes_on_where_it_was(tmp_path: Path) -> None:
+    def run(stop: int | None) -> tuple[list[bool], Any, str]:
+        log = tmp_path / f"{stop}.jsonl"
+        one = gate(mode="leaky", leak_rate=0.5, seed=3, log=log)
+        items = [Proposal(str(i), "Add 3.") for i in range(40)]
+        found = [verdict.accepted for verdict in one.judge(items[:stop])]
+        if stop is not None:
+            state = json.loads(json.dumps(one.state()))
+            one.judge(items[stop:])  # what a kill makes undone
+            one = gate(mode="leaky", leak_rate=0.5, seed=99, log=log)
+            one.load(state)
+            found += [verdict.accepted for verdict in one.judge(items[stop:])]
+        return found, one.counts, log.read_text()
+
+    assert run(17) == run(None)
