@@ -26,8 +26,8 @@ from selfrl.presets import PRESETS
 from selfrl.prompting.alternation import PromptAlternation
 from selfrl.prompting.run_record import read_prompt
 from selfrl.recipe_keys import Recipe
-from selfrl.selfplay.keys import live_pool_of
 from selfrl.selfplay.live_pool import LivePool
+from selfrl.selfplay.recipe_parts import live_pool_of
 from selfrl.suggest import refuse_unknown
 from selfrl.trainers import (
     CurriculumConfig,

@@ -25,7 +25,7 @@ class Recipe:
         teacher: keep a teacher (a moving average of the policy) as KL reference. Default: whether a reward asks for it.
         curriculum: weigh the groups of pretext tasks by what they teach, see
             [`selfrl.trainers.curriculum.CurriculumConfig`], whose `curriculum_stages` moves them from easy to hard.
-        pool: let the prompts evolve while training goes on: keys of [`selfrl.selfplay.keys.live_pool_of`], such as
+        pool: let the prompts evolve while training goes on: keys of [`selfrl.selfplay.recipe_parts.live_pool_of`], as
             {creator: {ProceduralCreator: {space: chains}}, every: 2}; `evaluation` lists files, tasks or texts that
             must not be trained on. As a flag, JSON.
         system_prompt: makes prompts conversations that begin with it; for a model without a chat template, texts.

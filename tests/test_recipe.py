@@ -187,6 +187,7 @@ COMPARISONS = {
     "compare/tiny": Numbers(3e-5, "constant_with_warmup", 0.1, 0.15, 8, 8, 4, 1, None, 40, 200),
     "compare/quickstart": RECIPES["co_rewarding/tiny"]._replace(length=70),
     "ssl4rl/tiny": Numbers(5e-4, "constant_with_warmup", 10, 0.1, 8, 8, 32, 1, None, 4, 600),
+    "compare/self_play": Numbers(1e-4, "constant_with_warmup", 5, 0.02, 8, 8, 8, 1, None, 80, 120),
     "compare/nft": Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, None, 40, 480),
 }
 # of methods without a recipe: no data, so no prompt text
@@ -243,6 +244,7 @@ def test_every_arm_of_a_comparison_has_its_documented_numbers(name: str, tmp_pat
     for arm, keys in comparison.arms.items():
         path = tmp_path / f"{arm}.yaml"
         start = {"model_name_or_path": "tiny", "dataset": "tiny"} if name.startswith("ssl4rl") else {}
+        start |= {"model_name_or_path": "tiny"} if name == "compare/self_play" else {}
         path.write_text(yaml.safe_dump({**comparison.shared, **keys, **start}))
         assert numbers(parse_recipe([str(path), "--dry_run"])) == COMPARISONS[name]
 

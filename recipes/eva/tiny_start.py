@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from selfrl.data.chains import draw_chains
 from selfrl.data.finetune import Example
 from selfrl.data.problems import solution
+from selfrl.data.sum_chains import draw_chains
 from selfrl.data.tokenizer import build_tokenizer
 from selfrl.models import model_path
 from selfrl.recipes.two_stages import save_start

@@ -10,9 +10,9 @@ from datasets import Dataset, load_dataset
 from pyarrow.parquet import ParquetFile
 
 from selfrl.conversation import conversation, with_system
-from selfrl.data.chains import tiny_chains
 from selfrl.data.missing import left_out, missing_rows
 from selfrl.data.row_files import read_row_file
+from selfrl.data.sum_chains import tiny_chains
 from selfrl.data.tiny import tiny_problems
 
 PACKAGED: dict[str, Callable[[Any, int], Dataset]] = {"tiny": tiny_problems, "tiny_chains": tiny_chains}

@@ -30,10 +30,12 @@ class Creator(Protocol):
     """
 
     @property
-    def needs_policy(self) -> bool: ...
+    def needs_policy(self) -> bool:
+        """See the class."""
 
     @property
-    def gives(self) -> tuple[str, ...]: ...
+    def gives(self) -> tuple[str, ...]:
+        """See the class."""
 
     def create(self, parents: Sequence[Parent], seed: int, policy: Generator | None = None) -> list[Entry]:
         """Children of the parents, in the parents' order; the same for the same seed and writer.

@@ -60,7 +60,8 @@ class EvolCreator:
         >>> from selfrl.generation import Generation
         >>> class Writer:
         ...     def generate(self, prompts, sampling):
-        ...         return [[Generation("<new_question>Add 3 and 4 and 5.</new_question>", "stop", 9, 9)] for _ in prompts]
+        ...         reply = Generation("<new_question>Add 3 and 4 and 5.</new_question>", "stop", 9, 9)
+        ...         return [[reply] for _ in prompts]
         >>> [child] = EvolCreator(links=1).create([Parent(Entry.of_seed("Add 3 and 4."))], seed=0, policy=Writer())
         >>> child.text, child.depth, child.writer
         ('Add 3 and 4 and 5.', 1, 'policy')

@@ -14,11 +14,11 @@ from selfrl.conversation import completion_text, row_id
 from selfrl.generation import Generator, seed_of
 from selfrl.group_record import GroupRecord
 from selfrl.selfplay.creator import Creator, Parent
+from selfrl.selfplay.curriculum_settings import CurriculumSettings
 from selfrl.selfplay.gate import Proposal
 from selfrl.selfplay.informativeness import MEASURES
 from selfrl.selfplay.pool import Entry, PromptPool
 from selfrl.selfplay.selection import gumbel_top_k
-from selfrl.selfplay.settings import CurriculumSettings
 
 Row = dict[str, Any]
 UNTRIED = 1.0  # weight of a prompt that was not visited: what nobody tried is tried first
@@ -46,9 +46,9 @@ class LivePool:
         ValueError: for numbers below 1, or a memory outside 0 and 1.
 
     Example:
-        >>> from selfrl.data.chains import tiny_chains
+        >>> from selfrl.data.sum_chains import tiny_chains
         >>> from selfrl.selfplay.procedural_creator import ProceduralCreator
-        >>> from selfrl.selfplay.settings import GateSettings
+        >>> from selfrl.selfplay.curriculum_settings import GateSettings
         >>> pool = LivePool(ProceduralCreator("chains"), CurriculumSettings(gate=GateSettings(near=1.0)))
         >>> pool.start(tiny_chains("train", 8), seed=0)
         >>> len(pool.draw(0, 4)), len(pool)
@@ -66,7 +66,7 @@ class LivePool:
     ) -> None:
         if every < 1 or parents < 1 or not 0 <= memory < 1:
             raise ValueError(
-                f"every is {every}, parents {parents} and memory {memory}: they must be 1 or more, and from 0 to below 1."
+                f"every is {every}, parents {parents}, memory {memory}: they must be 1 or more, and from 0 to below 1."
             )
         if settings is not None and settings.measure == "inverse_mean":
             raise ValueError("inverse_mean ranks prompts of one round, and here there are none: take another measure.")

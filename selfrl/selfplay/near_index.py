@@ -1,9 +1,8 @@
 """Has a prompt been seen before, exactly or nearly? Among a million, in milliseconds, and none is missed.
 
-Two texts of n and m words with ROUGE-L above `most` share more than most (n + m) / 2 words, so fewer than (1 - most)
-(n + m) words stand in one alone. Sketches show this cheaply: each word flips a bit, and the bits in which two sketches
-differ are never more than the words in which the texts do. A short sketch of each text is read, a longer one of those
-that pass, and what is left is compared in order, many texts at once.
+Two texts of n and m words with ROUGE-L above `most` share more than most (n + m) / 2 words. An inverted index of
+bitmaps, one for each hash of a word and a bit for each text, is added up over the words asked for: bit by bit, so one
+operation counts for 8 texts and more. Texts that share enough words are compared in order, many at once.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import hashlib
 import re
 import unicodedata
 import zlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -21,11 +21,13 @@ from selfrl.text import MAX_WORDS, rouge_l
 
 NEAR = 0.7  # ROUGE-L above which two prompts are one (SeRL, 2505.20347)
 _WORDS = re.compile(r"\w+")
-_CODES = 1 << 16  # of words; two words with one code only cost a comparison
-_SCANNED, _COMPARED = 1 << 15, 1 << 13  # texts at a time: what they take fits a processor's cache
-_LIMB = 63  # positions of the asked text in an integer of 64 bits: one is left for the carry
+_CODES = 1 << 16  # of words, from 1; 0 fills up. Words that share a code, or a map, only cost a comparison
+_MAPS = 1 << 10
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
-_ALL = np.uint64((1 << _LIMB) - 1)
+_AT_ONCE = 1 << 13  # texts that are added or compared together, to bound what it takes
+_LIMB = 63  # words of the asked text in an integer of 64 bits: one bit is left for the carry
+# Longest texts of the shelves: among texts of about one length it is known well how many words must be shared.
+_LENGTHS = sorted({min(round(1.2**k), MAX_WORDS) for k in range(31)})
 
 
 def normalised(text: str) -> str:
@@ -41,7 +43,7 @@ class NearIndex:
     """Finds earlier texts that are equal, or nearly so, to a new one; texts count as [`normalised`] gives them.
 
     The search is exact: no text with a ROUGE-L above `most` is missed, and each is confirmed by
-    [`selfrl.text.rouge_l`]. It reads 8 bytes of every text of about the same length.
+    [`selfrl.text.rouge_l`]. A text of n words takes 136 + 2 n bytes.
 
     Args:
         text_of: gives the text that was added under a number, so that none is kept twice.
@@ -76,21 +78,19 @@ class NearIndex:
 
     def add_many(self, numbers: Sequence[int], texts: Sequence[str]) -> None:
         """Know many."""
-        fresh: dict[int, tuple[list[int], list[list[int]]]] = {}
+        for start in range(0, len(texts), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            self._add(numbers[part], texts[part])
+
+    def _add(self, numbers: Sequence[int], texts: Sequence[str]) -> None:
+        fresh: dict[int, list[tuple[int, list[int]]]] = {}
         for number, text in zip(numbers, texts, strict=True):
             plain = normalised(text)
-            digest = _digest(plain)
-            if digest in self._numbers:
-                continue
-            self._numbers[digest] = number
-            codes = _codes(plain) if self.most < 1 else []
-            if codes:
-                of_length = fresh.setdefault(len(codes), ([], []))
-                of_length[0].append(number)
-                of_length[1].append(codes)
-        for length, (ours, rows) in fresh.items():
-            shelf = self._shelves.setdefault(length, _Shelf(length))
-            shelf.extend(np.array(ours, np.int64), np.array(rows, np.uint16))
+            if self._numbers.setdefault(_digest(plain), number) == number and self.most < 1 and plain:
+                codes = _codes(plain)
+                fresh.setdefault(_LENGTHS[bisect_left(_LENGTHS, len(codes))], []).append((number, codes))
+        for longest, rows in fresh.items():
+            self._shelves.setdefault(longest, _Shelf(longest)).extend(rows)
 
     def equal(self, text: str) -> int | None:
         """The number of the first text that is the same but for case, blanks and punctuation."""
@@ -109,109 +109,146 @@ class NearIndex:
 
     def _candidates(self, codes: list[int]) -> Iterator[int]:
         """Numbers of the texts whose words' codes, in order, are near those asked for."""
-        asked = np.array([codes], np.uint16)
-        sketches: dict[int, NDArray[np.uint64]] = {}
+        if not codes:
+            return
+        maps = _hashed(np.array([codes], np.uint16))[1]
         found = []
-        for length, shelf in self._shelves.items():
-            total = len(codes) + length
+        for shelf in self._shelves.values():
+            total = len(codes) + shelf.shortest
             shared = int(self.most * total / 2)
             shared += 2 * shared / total <= self.most  # the fewest that suffice
-            if shared <= min(len(codes), length):
-                if shelf.width not in sketches:
-                    sketches[shelf.width] = _sketched(asked, shelf.width)
-                rows = shelf.alike(sketches[shelf.width], total - 2 * shared)
-                found += [(shelf, part) for part in np.split(rows, range(_COMPARED, len(rows), _COMPARED)) if len(part)]
+            if shared <= min(len(codes), shelf.longest):
+                rows = shelf.sharing(maps, shared)
+                found += [(shelf, rows[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
+        if not found:
+            return
+        places = _places(codes)
         for shelf, rows in found:
-            common = _common(codes, shelf.codes[rows])
-            near = 2 * common / (len(codes) + shelf.length) > self.most
+            near = 2 * _common(places, shelf.codes[rows]) / (len(codes) + shelf.lengths[rows]) > self.most
             yield from shelf.numbers[rows[near]].tolist()
 
 
 class _Shelf:
-    """The texts of one length: numbers, codes of words (texts, words), and sketches (see [`_sketched`])."""
+    """Texts of about one length.
 
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self.width = 1 << ((length - 1) // 30).bit_length()  # of more words each bit is flipped by many, and says less
+    Args:
+        longest: words that a text has at most.
+
+    Attributes:
+        numbers, lengths: (texts,).
+        codes: of the words, (texts, longest).
+        maps: (maps, texts / 8), a bit for each text that has a word of this hash.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self.longest = self.shortest = longest
         self.size = 0
-        self.numbers = np.empty(0, np.int64)
-        self.codes = np.empty((0, length), np.uint16)
-        self.sketches = np.empty((5 * self.width, 0), np.uint64)
+        self.numbers = np.zeros(0, np.int64)
+        self.lengths = np.zeros(0, np.int64)
+        self.codes = np.zeros((0, longest), np.uint16)
+        self.maps = np.zeros((_MAPS, 0), np.uint8)
 
-    def extend(self, numbers: NDArray[np.int64], codes: NDArray[np.uint16]) -> None:
-        end = self.size + len(numbers)
+    def extend(self, texts: Sequence[tuple[int, list[int]]]) -> None:
+        """Add texts: number, and codes of words."""
+        end = self.size + len(texts)
         if end > len(self.numbers):
-            room = max(end, 2 * self.size) - self.size
-            kept = slice(self.size)
-            self.numbers = np.concatenate([self.numbers[kept], np.empty(room, np.int64)])
-            self.codes = np.concatenate([self.codes[kept], np.empty((room, self.length), np.uint16)])
-            self.sketches = np.concatenate([self.sketches[:, kept], np.empty((5 * self.width, room), np.uint64)], axis=1)
-        self.numbers[self.size : end] = numbers
-        self.codes[self.size : end] = codes
-        self.sketches[:, self.size : end] = _sketched(codes, self.width)
+            room = -(-max(end, 2 * self.size) // 8) * 8
+            self.numbers, self.lengths, self.codes = (
+                _grown(a, room, 0) for a in (self.numbers, self.lengths, self.codes)
+            )
+            self.maps = _grown(self.maps, room // 8, 1)
+        self.numbers[self.size : end] = [number for number, _ in texts]
+        self.lengths[self.size : end] = [len(codes) for _, codes in texts]
+        self.codes[self.size : end] = [codes + [0] * (self.longest - len(codes)) for _, codes in texts]
+        rows, maps = _hashed(self.codes[self.size : end])
+        rows += self.size
+        np.bitwise_or.at(self.maps, (maps, rows >> 3), np.left_shift(1, rows & 7).astype(np.uint8))
+        self.shortest = min(self.shortest, int(self.lengths[self.size : end].min()))
         self.size = end
 
-    def alike(self, sketch: NDArray[np.uint64], most: int) -> NDArray[np.int64]:
-        """Rows of the texts whose sketches differ from one (5 width, 1) in so many bits at most."""
-        short, long = slice(self.width), slice(self.width, None)
-        found = []
-        for start in range(0, self.size, _SCANNED):
-            part = self.sketches[:, start : min(start + _SCANNED, self.size)]
-            rows = np.flatnonzero(_apart(part[short], sketch[short]) <= most)
-            near = _apart(part[long].take(rows, axis=1), sketch[long]) <= most
-            found.append(rows[near] + start)
-        return np.concatenate(found)
+    def sharing(self, maps: NDArray[np.int64], least: int) -> NDArray[np.int64]:
+        """Rows of the texts that stand in so many of some maps at least."""
+        enough = np.full(self.maps.shape[1], 255, np.uint8)
+        for k, bits in enumerate(_summed(self.maps[maps])):
+            enough = bits & enough if least >> k & 1 else bits | enough
+        places = np.flatnonzero(enough)
+        some, bit = np.nonzero(np.unpackbits(enough[places, None], axis=1, bitorder="little"))
+        return places[some] * 8 + bit
 
 
-def _apart(sketches: NDArray[np.uint64], sketch: NDArray[np.uint64]) -> NDArray[np.integer]:
-    counts = np.bitwise_count(sketches ^ sketch)
-    return counts[0] if len(counts) == 1 else counts.sum(axis=0, dtype=np.uint16)
+def _grown(array: NDArray, room: int, axis: int) -> NDArray:
+    shape = list(array.shape)
+    shape[axis] = room
+    grown = np.zeros(shape, array.dtype)
+    grown[tuple(map(slice, array.shape))] = array
+    return grown
+
+
+def _summed(rows: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The sums of bits over rows: their lowest bits, then their second, and so on.
+
+    As adders do it: of three rows one of the same worth remains, and one of twice that is carried.
+    """
+    while len(rows):
+        carried = []
+        while len(rows) > 1:
+            third = max(len(rows) // 3, 1)
+            one, other, rest = rows[:third], rows[third : 2 * third], rows[2 * third :]
+            odd, both = one ^ other, one & other
+            if len(rest):
+                both |= odd & rest[:third]
+                odd ^= rest[:third]
+            carried.append(both)
+            rows = np.concatenate([odd, rest[third:]])
+        yield rows[0]
+        rows = np.concatenate([*carried, rows[:0]])
 
 
 def _codes(plain: str) -> list[int]:
     """A number for each word that ROUGE-L reads."""
-    return [zlib.crc32(word.encode("utf-8", "surrogatepass")) % _CODES for word in plain.split()[:MAX_WORDS]]
+    words = plain.split()[:MAX_WORDS]
+    return [zlib.crc32(word.encode("utf-8", "surrogatepass")) % (_CODES - 1) + 1 for word in words]
 
 
-def _sketched(codes: NDArray[np.uint16], width: int) -> NDArray[np.uint64]:
-    """Sketches (5 width, texts) of texts (texts, words): a short one of `width` integers, and one four times as long.
-
-    A word flips a bit in each, its second occurrence another one.
-    """
+def _hashed(codes: NDArray[np.uint16]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each word of texts (texts, words) the row and the map: a word's second occurrence has another one."""
     ordered = np.sort(codes, axis=1).astype(np.uint64)
     places = np.arange(codes.shape[1])
     first = np.ones(codes.shape, bool)
     first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     occurrence = places - np.maximum.accumulate(np.where(first, places, 0), axis=1)
     mixed = (ordered * np.uint64(MAX_WORDS) + occurrence.astype(np.uint64)) * _MIX
-    mixed = (mixed ^ (mixed >> np.uint64(32))) * _MIX
-    bit = np.uint64(1) << (mixed >> np.uint64(58))
-    rows = []
-    for length in (width, 4 * width):
-        limb = (mixed >> np.uint64(48)) % np.uint64(length)
-        rows += [np.bitwise_xor.reduce(np.where(limb == k, bit, np.uint64(0)), axis=1) for k in range(length)]
-    return np.stack(rows)
+    mixed = ((mixed ^ (mixed >> np.uint64(32))) * _MIX) >> np.uint64(32)
+    real = np.nonzero(ordered)
+    return real[0], mixed[real].astype(np.int64) % _MAPS
 
 
-def _common(asked: list[int], codes: NDArray[np.uint16]) -> NDArray[np.int64]:
-    """Length of the longest common subsequence with each of some texts (texts, words).
+def _places(codes: Sequence[int]) -> NDArray[np.uint64]:
+    """Where each word stands in a text, as bits (limbs, codes)."""
+    places = np.zeros((-(-len(codes) // _LIMB), _CODES), np.uint64)
+    for place, code in enumerate(codes):
+        places[place // _LIMB, code] |= np.uint64(1 << place % _LIMB)
+    return places
 
-    In bits (Hyyrö 2004, "Bit-parallel LCS-length computation revisited"): a zero is a word of the asked text at which the
-    length grows.
+
+def _common(places: NDArray[np.uint64], codes: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Length of the longest common subsequence of a text, see [`_places`], with each of some others (texts, words).
+
+    Hyyrö, "Bit-parallel LCS-length computation revisited" (2004): at each word of the others an addition carries out of
+    the highest bit where the length grows.
     """
-    limbs = range(-(-len(asked) // _LIMB))
-    at = np.zeros((len(limbs), _CODES), np.uint64)  # where in the asked text a word stands
-    for place, code in enumerate(asked):
-        at[place // _LIMB, code] |= np.uint64(1 << place % _LIMB)
-    state = [np.full(len(codes), _ALL) for _ in limbs]
+    full = np.uint64((1 << _LIMB) - 1)
+    states = [np.full(len(codes), full) for _ in places]
+    length = np.zeros(len(codes), np.uint64)
     for column in codes.T:
         carry = np.zeros(len(codes), np.uint64)
-        for k in limbs:
-            match = at[k, column] & state[k]
-            total = state[k] + match + carry
+        for k, of_code in enumerate(places):
+            match = of_code[column] & states[k]
+            total = states[k] + match + carry
             carry = total >> np.uint64(_LIMB)
-            state[k] = (total | (state[k] ^ match)) & _ALL
-    return sum((_LIMB - np.bitwise_count(limb).astype(np.int64) for limb in state), np.zeros(len(codes), np.int64))
+            states[k] = (total | (states[k] ^ match)) & full
+        length += carry
+    return length.astype(np.int64)
 
 
 def _digest(plain: str) -> int:

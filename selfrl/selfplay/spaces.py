@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from selfrl.data.chains import LARGEST, TERMS, draw_chains
+from selfrl.data.sum_chains import LARGEST, TERMS, draw_chains
 from selfrl.installation import mend
 
 Levels = Mapping[str, int]
@@ -24,13 +24,16 @@ class Space(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """See the class."""
 
     @property
-    def heights(self) -> Mapping[str, int]: ...
+    def heights(self) -> Mapping[str, int]:
+        """See the class."""
 
     @property
-    def gives(self) -> tuple[str, ...]: ...
+    def gives(self) -> tuple[str, ...]:
+        """See the class."""
 
     def problem(self, levels: Levels, seed: int) -> tuple[str, dict[str, Any]]:
         """A problem at these levels: its text and its columns."""
@@ -38,7 +41,7 @@ class Space(Protocol):
 
 
 class Chains:
-    """Sums one after the other, see [`selfrl.data.chains`], with the numbers of the training split.
+    """Sums one after the other, see [`selfrl.data.sum_chains`], with the numbers of the training split.
 
     >>> text, columns = Chains().problem({"terms": 2, "largest": 1}, seed=0)
     >>> text.count("then"), columns["answer"].isdigit()

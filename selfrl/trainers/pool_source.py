@@ -24,7 +24,8 @@ class GrowingPool(Protocol):
     """
 
     @property
-    def needs_policy(self) -> bool: ...
+    def needs_policy(self) -> bool:
+        """Whether [`propose`] wants the model in training."""
 
     def start(self, dataset: Any, seed: int, log: Path | None = None) -> None:
         """Begin with a data set's rows."""

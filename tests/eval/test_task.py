@@ -10,14 +10,14 @@ from selfrl.eval.task import FOLDER, STYLES, task_names
 
 SHIPPED = (
     "aime24 aime25 amc23 bbh cruxeval gpqa_diamond gsm8k math500 minerva mmlu_pro olympiadbench pretext pretext_text "
-    "reasoning_gym svamp tiny_problems"
+    "reasoning_gym svamp tiny_chains tiny_problems"
 ).split()
 
 
 def test_every_shipped_task_loads() -> None:
     assert task_names() == SHIPPED
     tasks = [task for name in SHIPPED for task in load_tasks(name)]
-    assert len({task.name for task in tasks}) == len(tasks) == 27 + 28 + 2 + 13
+    assert len({task.name for task in tasks}) == len(tasks) == 27 + 28 + 2 + 14
     for task in tasks:
         assert "{member}" not in str(task.data) + task.about
         assert all(task.layout(style).strict for style in STYLES)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import selfrl.selfplay
 from selfrl.selfplay.creator import Creator
+from selfrl.selfplay.curriculum_settings import CurriculumSettings, GateSettings
 from selfrl.selfplay.live_pool import LivePool
-from selfrl.selfplay.settings import CurriculumSettings, GateSettings
 from selfrl.suggest import refuse_unknown
 
 Made = TypeVar("Made")
