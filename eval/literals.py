@@ -2,46 +2,23 @@
 
 `ast.parse` and `ast.literal_eval` build values and call nothing. Where a benchmark asks for an input that makes its
 function return a value (CRUXEval), the arguments a model writes must be literals; the function, which is the
-benchmark's and uses no more than the builtins below, runs on them in a child with hard limits.
+benchmark's, runs on them in a child with hard limits.
 """
 
 from __future__ import annotations
 
 import ast
-import json
 import re
-import subprocess
-import sys
 import warnings
 from contextlib import suppress
 from typing import Any
 
+from selfrl.limited_program import run_program
+
 MAX_TEXT = 2000
 _ASSERT = re.compile(r"^\s*assert\b")
 MAX_NESTING = 30
-CALL_LIMIT_S = 3.0
-_BUILTINS = (
-    "ValueError AttributeError IndexError KeyError LookupError TypeError Exception StopIteration abs all any bool chr "
-    "dict divmod enumerate filter float frozenset int isinstance iter len list map max min next ord pow range repr "
-    "reversed round set slice sorted str sum tuple type zip"
-).split()
-_CHILD = """
-import builtins, json, resource, sys
-from ast import literal_eval
-request = json.load(sys.stdin)
-for limit, value in (("AS", 1 << 29), ("CPU", 2), ("FSIZE", 0), ("NPROC", 0), ("CORE", 0)):
-    resource.setrlimit(getattr(resource, "RLIMIT_" + limit), (value, value))
-scope = {"__builtins__": {name: getattr(builtins, name) for name in request["builtins"]}}
-args, kwargs = literal_eval(request["arguments"])
-expected = literal_eval(request["expected"])
-exec(request["code"], scope)
-try:
-    print(json.dumps(bool(scope["f"](*args, **kwargs) == expected)))
-except MemoryError:
-    print("null")
-except Exception:
-    print("false")
-"""
+CALL_LIMIT_S = 2.0  # of processor time
 
 
 def read_literal(text: str) -> Any:
@@ -91,29 +68,23 @@ def read_arguments(text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
 def returns(code: str, arguments: tuple[tuple[Any, ...], dict[str, Any]], expected: str) -> bool | None:
     """Whether the benchmark's function `f` in `code` returns `expected` (a literal) for literal arguments.
 
-    It runs in a child with 0.5 GiB of memory, two seconds, no file to write, no processes and no imports. None if
-    the child hits a limit.
+    It runs in a child: see [`selfrl.limited_program`]. None if the child hits a limit, or the code
+    cannot be run at all.
 
     Raises:
-        ValueError: for code that uses what is not allowed there.
+        ValueError: for code that uses what is not allowed there, or if `expected` is no literal.
 
     Example:
         >>> returns("def f(x):\\n    return x + 1", ((16,), {}), "17")
         True
     """
     check_code(code)
-    request = {"code": code, "arguments": repr(arguments), "expected": expected, "builtins": _BUILTINS}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _CHILD],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=CALL_LIMIT_S,
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    return {"true": True, "false": False}.get(done.stdout.strip())
+    args, words = arguments
+    written = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in words.items())])
+    outcome = run_program(code, written, limit_s=CALL_LIMIT_S, vetted=True)
+    if outcome.literal is None:
+        return False if outcome.failure in ("error", "no literal", "too long") else None
+    return bool(ast.literal_eval(outcome.literal) == read_literal(expected))
 
 
 def check_code(code: str) -> None:

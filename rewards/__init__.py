@@ -10,6 +10,7 @@ from selfrl.rewards.confidence import (
 from selfrl.rewards.contract import BaseReward
 from selfrl.rewards.contrastive import ContrastiveAgreementReward
 from selfrl.rewards.controls import RandomReward
+from selfrl.rewards.execution import ExecutionReward
 from selfrl.rewards.formats import FormatReward
 from selfrl.rewards.ground_truth import AccuracyReward
 from selfrl.rewards.majority_vote import MajorityVoteReward
@@ -27,6 +28,7 @@ __all__ = [
     "BoundaryReward",
     "ContrastiveAgreementReward",
     "EntropyReward",
+    "ExecutionReward",
     "FormatReward",
     "LogProbabilityReward",
     "MajorityVoteReward",

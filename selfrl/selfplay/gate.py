@@ -28,6 +28,7 @@ from selfrl.selfplay.gate_checks import (
     spread,
 )
 from selfrl.selfplay.near_index import NearIndex
+from selfrl.selfplay.program_check import program_reason
 
 Check = tuple[int, Callable[[], str | None]]
 Mode = Literal["strict", "syntax", "leaky", "off"]
@@ -56,6 +57,7 @@ class Proposal:
         keys: merged answer keys of the solver's samples; None before it was asked.
         rewards: of these samples.
         program: for items that are answered by running one.
+        inputs: that it is run with, each the arguments of one call as literals.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Proposal:
     keys: tuple[str | None, ...] | None = None
     rewards: tuple[float, ...] | None = None
     program: str | None = None
+    inputs: tuple[str, ...] = ()
 
     @property
     def solve_rate(self) -> float | None:
@@ -224,8 +227,9 @@ class Gate:
             (5, lambda: near_duplicate(item.text, self.index)),
             (6, lambda: self.contamination(item.text)),
         ]
-        if item.program is not None:
-            checks.append((7, lambda: "programs are not run"))
+        program = item.program
+        if program is not None:
+            checks.append((7, lambda: program_reason(program, item.inputs)))
         return checks
 
     def _answer_checks(self, item: Proposal) -> list[Check]:
