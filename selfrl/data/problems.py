@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
@@ -53,6 +53,30 @@ WORDINGS: dict[str, tuple[str, ...]] = {
 HELD_OUT_WORDING = 4
 
 
+def split_of(numbers: Sequence[int]) -> Split:
+    """The split that owns these numbers, whatever their order.
+
+    >>> split_of((30, 25, 11)) == split_of((11, 25, 30))
+    True
+    """
+    key = ",".join(map(str, sorted(numbers)))
+    return "heldout" if zlib.crc32(key.encode()) % 8 == 0 else "train"
+
+
+def worked(numbers: Sequence[int], signs: str) -> list[tuple[int, str, int, int]]:
+    """Sums one after the other, as `(left, sign, right, result)`.
+
+    >>> worked((30, 25, 11), "+-")
+    [(30, '+', 25, 55), (55, '-', 11, 44)]
+    """
+    left, steps = numbers[0], []
+    for sign, right in zip(signs, numbers[1:], strict=True):
+        result = left + right if sign == "+" else left - right
+        steps.append((left, sign, right, result))
+        left = result
+    return steps
+
+
 class Sums(Protocol):
     """Numbers that are added and subtracted one after the other."""
 
@@ -74,8 +98,7 @@ class Problem:
     @property
     def split(self) -> Split:
         """The split that owns this problem's numbers, whatever their order and structure."""
-        key = ",".join(map(str, sorted(self.numbers)))
-        return "heldout" if zlib.crc32(key.encode()) % 8 == 0 else "train"
+        return split_of(self.numbers)
 
     @property
     def answer(self) -> int:
@@ -89,12 +112,7 @@ class Problem:
         [(30, '+', 25, 55), (55, '-', 11, 44)]
         """
         signs = {"add": "+", "sub": "-", "add_sub": "+-", "sub_add": "-+"}[self.structure]
-        left, steps = self.numbers[0], []
-        for sign, right in zip(signs, self.numbers[1:], strict=True):
-            result = left + right if sign == "+" else left - right
-            steps.append((left, sign, right, result))
-            left = result
-        return steps
+        return worked(self.numbers, signs)
 
     def tell(self, wording: int, name: str, thing: str) -> str:
         """The problem's text in one of its five wordings.

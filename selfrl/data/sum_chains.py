@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from datasets import Dataset
 
-from selfrl.data.problems import Split
+from selfrl.data.problems import Split, split_of, worked
 
 TERMS = (2, 3, 4, 5, 6, 7, 8)  # numbers in a chain, by level
 LARGEST = (9, 19, 39, 69, 99, 199, 499)  # of the numbers, by level
@@ -35,12 +34,7 @@ class Chain:
         >>> Chain((31, 42, 7), "+-").steps()
         [(31, '+', 42, 73), (73, '-', 7, 66)]
         """
-        steps, left = [], self.numbers[0]
-        for sign, right in zip(self.signs, self.numbers[1:], strict=True):
-            result = left + right if sign == "+" else left - right
-            steps.append((left, sign, right, result))
-            left = result
-        return steps
+        return worked(self.numbers, self.signs)
 
     @property
     def answer(self) -> int:
@@ -50,8 +44,7 @@ class Chain:
     @property
     def split(self) -> Split:
         """The split that owns these numbers, whatever their order."""
-        key = ",".join(map(str, sorted(self.numbers)))
-        return "heldout" if zlib.crc32(key.encode()) % 8 == 0 else "train"
+        return split_of(self.numbers)
 
     @property
     def text(self) -> str:

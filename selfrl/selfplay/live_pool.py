@@ -161,7 +161,7 @@ class LivePool:
         if self.batches % self.every or not len(tried):
             return []
         rng = np.random.default_rng([self.seed, self.batches, 2])
-        chosen = gumbel_top_k(self.pool.weights[tried].tolist(), min(self.parents, len(tried)), rng).chosen
+        chosen = gumbel_top_k(self.pool.weights[tried], min(self.parents, len(tried)), rng).chosen
         rates = self.pool.solve_rates
         places = [int(tried[i]) for i in chosen]
         parents = [Parent(self.pool.entries[place], float(rates[place])) for place in places]
@@ -224,14 +224,12 @@ class LivePool:
         wanted = min(round(self.settings.evolved_share * count), len(evolved))
         places: list[int] = []
         for part, share in ((evolved, wanted), (seeds, count - wanted)):
-            chosen = gumbel_top_k(self.pool.weights[part].tolist(), min(share, len(part)), rng).chosen
+            chosen = gumbel_top_k(self.pool.weights[part], min(share, len(part)), rng).chosen
             places += part[chosen].tolist()
         rest = np.setdiff1d(free, places)
         missing = min(count - len(places), len(rest))
         places += rng.choice(rest, missing, replace=False).tolist() if missing else []
-        while len(places) < count:  # fewer prompts than a batch has come again
-            places.append(places[len(places) % len(set(places))] if places else int(rng.integers(self.seeds)))
-        return [int(place) for place in rng.permutation(places)]
+        return rng.permutation(np.resize(places, count)).tolist()  # fewer prompts than a batch has come again
 
     def _judged(self, place: int, record: GroupRecord, rewards: Sequence[float]) -> bool:
         entry = self.pool.entries[place]

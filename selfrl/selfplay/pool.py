@@ -109,10 +109,6 @@ class PromptPool:
         """The prompt of an id."""
         return self.entries[self._numbers[name]]
 
-    def place(self, name: str) -> int:
-        """Where the prompt of an id stands."""
-        return self._numbers[name]
-
     def add(self, entries: Iterable[Entry]) -> list[int]:
         """Add prompts, and give their places. They are not weighed yet: see [`weigh`]."""
         places = []

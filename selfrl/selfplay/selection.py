@@ -24,7 +24,7 @@ class Selection(NamedTuple):
     filled: int
 
 
-def gumbel_top_k(weights: Sequence[float], count: int, rng: np.random.Generator) -> Selection:
+def gumbel_top_k(weights: Sequence[float] | np.ndarray, count: int, rng: np.random.Generator) -> Selection:
     """`count` prompts without replacement, each draw in proportion to the weights that are left.
 
     The largest log w + Gumbel noise are as likely chosen as by drawing one after the other. If too few have a weight,
@@ -118,7 +118,7 @@ def _largest(keys_Q: np.ndarray, count: int) -> list[int]:
     return top[np.argsort(-keys_Q[top])].tolist()
 
 
-def _checked(weights: Sequence[float], count: int) -> np.ndarray:
+def _checked(weights: Sequence[float] | np.ndarray, count: int) -> np.ndarray:
     weights_Q = checked_weights(weights)
     if weights_Q.ndim != 1:
         raise ValueError(f"weights {weights_Q.shape} must be (Q,), one a prompt.")
@@ -127,7 +127,7 @@ def _checked(weights: Sequence[float], count: int) -> np.ndarray:
     return weights_Q
 
 
-def checked_weights(weights: Sequence[float]) -> np.ndarray:
+def checked_weights(weights: Sequence[float] | np.ndarray) -> np.ndarray:
     """Weights as numbers.
 
     Raises:

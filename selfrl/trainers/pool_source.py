@@ -12,6 +12,7 @@ from datasets import IterableDataset
 from torch.utils.data import Sampler
 
 from selfrl.checkpoint import Part
+from selfrl.distributed import gathered
 from selfrl.group_record import GroupRecord
 from selfrl.trainers.records import Listener
 from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
@@ -167,12 +168,9 @@ class PoolSource(GroupTrainer):
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         rewards_NF = super()._calculate_rewards(*args, **kwargs)
         if self.pool is not None and self.model.training and self._refused:
-            process, rows = self.accelerator.process_index, len(self._prompt_ids)
-            out_N = torch.zeros(len(rewards_NF), dtype=torch.bool, device=rewards_NF.device)
-            out_N[process * rows : (process + 1) * rows] = torch.tensor(
-                [name in self._refused for name in self._prompt_ids], device=rewards_NF.device
-            )
-            rewards_NF = rewards_NF.masked_fill(self.accelerator.reduce(out_N.float()).bool().unsqueeze(1), torch.nan)
+            names, _ = gathered(self._prompt_ids)
+            refused_N = torch.tensor([name in self._refused for name in names], device=rewards_NF.device)
+            rewards_NF = rewards_NF.masked_fill(refused_N.unsqueeze(1), torch.nan)
         return rewards_NF
 
     def _generate_and_score_completions(self, inputs: Rows) -> Batch:
