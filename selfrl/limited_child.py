@@ -1,7 +1,8 @@
 """The child's side of `limited_program`: runs a program's calls one after the other under hard limits.
 
 It reads one JSON object, and writes a line of JSON for the program and then one for each call. All that it imports is
-there before the limits fall: afterwards a hostile program's child can open no file.
+there before the limits fall: afterwards a hostile program's child can open no file. The module evaluates nothing by
+itself: the script that starts the child hands `compile` and `exec` over, so that whoever imports it can run no text.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import sys
 import unicodedata  # noqa: F401  "\N{DASH}" looks it up
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from types import CodeType
 from typing import Any, NoReturn
@@ -28,6 +30,8 @@ OUT_OF_MEMORY = 77  # exit status
 NOBODY = 65534
 _ENCODINGS = ("ascii", "latin-1", "cp1252", "utf-16", "utf-32", "unicode_escape")
 Answer = tuple[str | None, str | None, str]
+Build = Callable[..., CodeType]  # the builtin compile
+Execute = Callable[[CodeType, dict[str, Any]], None]  # the builtin exec
 
 
 def _type_of(value: object) -> type:
@@ -38,13 +42,13 @@ def _type_of(value: object) -> type:
     return kind
 
 
-def _answer(code: CodeType, arguments: str, offered: dict[str, Any]) -> Answer:
+def _answer(code: CodeType, arguments: str, offered: dict[str, Any], execute: Execute) -> Answer:
     scope: dict[str, Any] = {"__builtins__": dict(offered)}
     doing = "arguments"
     try:
         args, words = read_arguments(arguments)
         doing = "definition"
-        exec(code, scope)
+        execute(code, scope)
         doing = "error"
         value = scope["f"](*args, **words)
         doing = "no literal"
@@ -83,25 +87,25 @@ def _say(answer: object) -> None:
         data = data[os.write(1, data) :]
 
 
-def _compiled(request: dict[str, Any]) -> tuple[CodeType | None, str | None]:
+def _compiled(request: dict[str, Any], build: Build) -> tuple[CodeType | None, str | None]:
     try:
         why = None if request["vetted"] else refusal(request["code"])
-        code = None if why else compile(request["code"], "<program>", "exec", dont_inherit=True)
+        code = None if why else build(request["code"], "<program>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None, "does not parse"
     return code, why
 
 
-def main() -> NoReturn:
+def main(build: Build, execute: Execute) -> NoReturn:
     """Answer the request on the standard input, and end."""
     try:
-        _serve(json.load(sys.stdin))
+        _serve(json.load(sys.stdin), build, execute)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     os._exit(0)  # what a program left behind is not tidied up: its generators could go on for long
 
 
-def _serve(request: dict[str, Any]) -> None:
+def _serve(request: dict[str, Any], build: Build, execute: Execute) -> None:
     warnings.simplefilter("ignore")
     for name in _ENCODINGS:
         codecs.lookup(name)
@@ -115,9 +119,9 @@ def _serve(request: dict[str, Any]) -> None:
         _shut_in()
     # A signal that nothing handles: a program can catch any exception, but not this.
     signal.setitimer(signal.ITIMER_PROF, limit_s)
-    code, why = _compiled(request)
+    code, why = _compiled(request, build)
     _say(why)
     if code is not None:
         for arguments in request["calls"]:
             signal.setitimer(signal.ITIMER_PROF, limit_s)
-            _say(_answer(code, arguments, offered))
+            _say(_answer(code, arguments, offered, execute))

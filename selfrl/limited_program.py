@@ -26,7 +26,7 @@ START_LIMIT_S = 60.0  # on a busy machine
 CLOCK_FACTOR = 20  # how much slower than its processor time a call may be on the clock before it is given up
 MAX_LINE = 1 << 20
 OUT_OF_MEMORY = 77  # the child's exit status
-_CHILD = "import sys; sys.path.append(sys.argv[1]); from selfrl.limited_child import main; main()"
+_CHILD = "import sys; sys.path.append(sys.argv[1]); from selfrl.limited_child import main; main(compile, exec)"
 _ROOT = str(Path(__file__).parents[1])
 
 Failure = Literal[

@@ -234,7 +234,7 @@ def test_a_program_that_got_out_finds_little(monkeypatch: pytest.MonkeyPatch) ->
         limited_program,
         "_CHILD",
         "import sys; sys.path.append(sys.argv[1]); from selfrl import limited_child as child;"
-        "child.refusal = lambda code: None; child.main()",
+        "child.refusal = lambda code: None; child.main(compile, exec)",
     )
     said = {what: run_program(ESCAPED, repr(what)) for what in ("environment", "user", "pipe", "open", "fork")}
     assert "HF_TOKEN" not in (said["environment"].literal or "HF_TOKEN")
