@@ -17,7 +17,9 @@ from selfrl.rewards.majority_vote import MajorityVoteReward
 from selfrl.rewards.pairwise import PairwiseSelfReward
 from selfrl.rewards.pretext import PretextReward
 from selfrl.rewards.prompt_groups import PromptGroupReward
+from selfrl.rewards.proposer_reward import ProposerReward
 from selfrl.rewards.repetition import RepetitionReward
+from selfrl.rewards.reward_model import RewardModelReward
 from selfrl.rewards.semantic_entropy import SemanticEntropyReward
 from selfrl.rewards.shopping import RationaleCertaintyReward, ShopActionReward, ShopFormatReward
 
@@ -35,9 +37,11 @@ __all__ = [
     "PairwiseSelfReward",
     "PretextReward",
     "PromptGroupReward",
+    "ProposerReward",
     "RandomReward",
     "RationaleCertaintyReward",
     "RepetitionReward",
+    "RewardModelReward",
     "SelfCertaintyReward",
     "SemanticEntropyReward",
     "ShopActionReward",

@@ -1,4 +1,4 @@
-"""One command: selfrl quickstart | train | eval | compare | optimize | paraphrase | pretext | doctor."""
+"""One command: selfrl quickstart | train | eval | compare | evolve | optimize | paraphrase | pretext | doctor."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ USAGE = """usage: selfrl COMMAND …
   eval MODEL --tasks gsm8k,…         benchmarks: accuracies, intervals, samples; `eval compare A B` tests two runs,
                                      `eval prompts MODEL RUN` two prompts
   compare RECIPE.yaml [--jobs auto]  several rewards from one start, over seeds: one table and one plot
+  evolve RECIPE.yaml                 self-play in rounds: prompts evolve with the solver; `evolve show RUN` draws them
   optimize TASK.yaml --model NAME    a better prompt without labels, by the model's own preferences
   paraphrase DATASET [--flag …]      write paraphrase pairs for contrastive rewards
   pretext build PICTURES --task …    write a data set of self-supervised questions about pictures or a graph
@@ -45,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from selfrl.compare.command import main as compare
 
         return _refusing("compare", compare, rest)
+    if command == "evolve":
+        from selfrl.evolve.command import main as evolve
+
+        return _refusing("evolve", evolve, rest)
     if command == "optimize":
         from selfrl.prompting.command import main as optimize
 

@@ -11,7 +11,7 @@ import difflib
 import importlib
 import importlib.resources
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -86,8 +86,11 @@ class Plan:
         return TRAINERS[self.recipe.trainer][1]
 
 
-class _Parser(trl.TrlParser):
+class RecipeParser(trl.TrlParser):
+    """TRL's parser; what it cannot read is one sentence."""
+
     def error(self, message: str) -> NoReturn:
+        """Refuse."""
         raise ValueError(f"The recipe cannot be read: {message}.")
 
 
@@ -102,7 +105,21 @@ def parse_recipe(argv: Sequence[str]) -> Plan:
         raise ValueError("Name a recipe first: selfrl train recipes/co_rewarding/tiny.yaml [--key value …].")
     path = find_recipe(argv[0])
     written, flags = read_recipe_file(path), _read_flags(argv[1:])
-    values = {"output_dir": f"runs/{path.stem}", **written, **flags}
+    return plan_of({"output_dir": f"runs/{path.stem}", **written, **flags}, f"in {path}", flags)
+
+
+def plan_of(keys: Mapping[str, Any], where: str, flags: Collection[str] = ()) -> Plan:
+    """The plan of a recipe's keys.
+
+    Args:
+        keys: as they are written.
+        where: where that is, for errors.
+        flags: keys that were given on the command line.
+
+    Raises:
+        ValueError: as [`parse_recipe`].
+    """
+    values = dict(keys)
     preset = values.get("preset")
     if preset is not None:
         if preset not in PRESETS:
@@ -119,10 +136,8 @@ def parse_recipe(argv: Sequence[str]) -> Plan:
         values["use_cpu"] = True  # a plan for GPUs can be checked without one; TRL refuses bf16 otherwise
     config_class = TRAINERS[trainer][0]
     known = _keys(Recipe, config_class, *SHARED)
-    for key in written:
-        refuse_unknown("key", key, known, f"in {path}")
-    for key in flags:
-        refuse_unknown("key", key, known, "on the command line")
+    for key in keys:
+        refuse_unknown("key", key, known, "on the command line" if key in flags else where)
     return _plan(values, config_class)
 
 
@@ -133,7 +148,7 @@ def _keys(*classes: type) -> list[str]:
 def _read_flags(flags: Sequence[str]) -> dict[str, Any]:
     """The keys that the flags name, of whichever trainer, with typed values."""
     classes = (Recipe, *(config for config, _ in TRAINERS.values()), *SHARED)
-    parser = _Parser(classes, allow_abbrev=False, conflict_handler="resolve")  # configurations share most keys
+    parser = RecipeParser(classes, allow_abbrev=False, conflict_handler="resolve")  # configurations share most keys
     known = _keys(*classes)
     parser.set_defaults_with_config(**dict.fromkeys(known, argparse.SUPPRESS))
     given, strangers = parser.parse_known_args(flags)
@@ -148,14 +163,14 @@ def _read_flags(flags: Sequence[str]) -> dict[str, Any]:
 
 def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
     """Types for what YAML left as text, TRL's defaults for what is missing, and what follows from both."""
-    parser = _Parser((Recipe, config_class, *SHARED))
+    parser = RecipeParser((Recipe, config_class, *SHARED))
     parser.set_defaults_with_config(**values)
     typed = vars(parser.parse_args([]))
     recipe, model, teacher, curriculum = (_made(cls, typed) for cls in (Recipe, *SHARED))
     if model.model_name_or_path is None:
         raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
     model.model_name_or_path = model_path(model.model_name_or_path)
-    rewards = tuple(_build_reward(name, options) for name, options in recipe.reward_arguments.items())
+    rewards = tuple(build_reward(name, options) for name, options in recipe.reward_arguments.items())
     paired, keep_teacher = recipe.paired, recipe.teacher
     if paired is None:
         paired = any("pair_id" in getattr(reward, "columns", ()) for reward in rewards)
@@ -221,7 +236,16 @@ def read_recipe_file(path: Path) -> dict[str, Any]:
     return values
 
 
-def _build_reward(name: str, options: dict[str, Any]) -> Any:
+def build_reward(name: str, options: Mapping[str, Any]) -> Any:
+    """A reward of `selfrl.rewards`, or of a module of one's own as `module.Class`.
+
+    Raises:
+        ValueError: for an unknown name, or arguments that it does not take.
+
+    Example:
+        >>> build_reward("RandomReward", {"p": 0.5}).__name__
+        'RandomReward'
+    """
     module_name, _, class_name = name.rpartition(".")
     module = importlib.import_module(module_name) if module_name else selfrl.rewards
     if not hasattr(module, class_name):

@@ -80,7 +80,7 @@ class Recipe:
             raise ValueError("Both `prompt` and `system_prompt` are set: drop one of them.")
         if self.prompt_every is not None and self.prompt is None:
             raise ValueError("`prompt_every` needs `prompt`: name the run of `selfrl optimize` to start from.")
-        self.reward_arguments = _reward_arguments(self.rewards)
+        self.reward_arguments = reward_arguments_of(self.rewards)
         self.probe_keys = _mapping(self.probe, "probe", '{"task": "gsm8k", "every": 50}')
         self.pool_keys = _mapping(self.pool, "pool", '{"creator": "ProceduralCreator"}')
 
@@ -97,8 +97,16 @@ def _mapping(value: Any, key: str, example: str) -> dict[str, Any] | None:
     return value
 
 
-def _reward_arguments(value: Any) -> dict[str, dict[str, Any]]:
-    """A YAML mapping, the same as JSON, or one bare name."""
+def reward_arguments_of(value: Any) -> dict[str, dict[str, Any]]:
+    """Names of rewards and their arguments, from a YAML mapping, the same as JSON, or one bare name.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+        >>> reward_arguments_of("AccuracyReward")
+        {'AccuracyReward': {}}
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from typing import Literal, NamedTuple
 
 MAX_WORDS = 200
 
@@ -38,3 +40,27 @@ def rouge_l(said: str, true: str) -> float:
         for j, other in enumerate(theirs, start=1):
             above_left, row[j] = row[j], above_left + 1 if word == other else max(row[j], row[j - 1])
     return 2 * row[-1] / (len(mine) + len(theirs))
+
+
+class Piece(NamedTuple):
+    """A part of a text diff."""
+
+    kind: Literal["same", "gone", "new"]
+    text: str
+
+
+def word_diff(before: str, after: str) -> list[Piece]:
+    """The words that went and those that came.
+
+    >>> [tuple(piece) for piece in word_diff("Answer well.", "Answer briefly.")]
+    [('same', 'Answer '), ('gone', 'well.'), ('new', 'briefly.')]
+    """
+    old, new = (re.findall(r"\s+|\S+", text) for text in (before, after))
+    pieces = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            pieces.append(Piece("same", "".join(old[a:b])))
+            continue
+        pieces += [Piece("gone", "".join(old[a:b]))] if b > a else []
+        pieces += [Piece("new", "".join(new[c:d]))] if d > c else []
+    return pieces

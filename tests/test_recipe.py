@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from selfrl.compare.comparison import Comparison
+from selfrl.evolve.dpo_training import DPOPlan
+from selfrl.evolve.evolve_recipe import EvolveRecipe
 from selfrl.models import TINY_MODEL
 from selfrl.presets import PRESETS
 from selfrl.recipe import Plan, find_recipe, parse_recipe
@@ -156,6 +158,7 @@ NFT = Numbers(1e-6, "constant_with_warmup", 160, 0, 16, 16, 32, 16, 512, 3584, 3
 SSL4RL = Numbers(1e-6, "constant", 0, 0.01, 5, 5, 128, 4, 1024, 2048, "20 epochs")
 SMALLER = SSL4RL._replace(votes=8, trained=8, prompts=32, updates=1)
 NFT_TINY = Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, 512, 40, 480)
+SELF_PLAY = Numbers(3e-5, "constant_with_warmup", 5, 0.02, 8, 8, 16, 1, None, 80, 600)
 RECIPES = {
     "co_rewarding/math_qwen3_8b": CO_REWARDING,
     "co_rewarding/dapo_ii_qwen3_8b": CO_REWARDING._replace(beta=0.001),
@@ -187,8 +190,24 @@ COMPARISONS = {
     "compare/tiny": Numbers(3e-5, "constant_with_warmup", 0.1, 0.15, 8, 8, 4, 1, None, 40, 200),
     "compare/quickstart": RECIPES["co_rewarding/tiny"]._replace(length=70),
     "ssl4rl/tiny": Numbers(5e-4, "constant_with_warmup", 10, 0.1, 8, 8, 32, 1, None, 4, 600),
-    "compare/self_play": Numbers(1e-4, "constant_with_warmup", 5, 0.02, 8, 8, 8, 1, None, 80, 120),
+    "compare/self_play": SELF_PLAY,
+    "compare/self_play_gate": SELF_PLAY,
     "compare/nft": Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, None, 40, 480),
+}
+ONLINE = Numbers(1e-6, "constant", 0, 0.01, 5, 5, 128, 1, None, 2048, 15)
+# of `selfrl evolve`: rounds, answers to a prompt, and the solver's training in each round; of DPO its own
+EVOLVING: dict[str, tuple[int, int, Numbers | tuple[object, ...]]] = {
+    "eva/procedural_tiny": (4, 6, SELF_PLAY._replace(length=30)),
+    "eva/evol_tiny": (3, 6, SELF_PLAY._replace(length=30)),
+    "eva/gemma2_9b_dpo": (2, 6, (["sigmoid"], 0.05, 5e-7, "cosine", 0.1, 2)),
+    "eva/gemma2_9b_rloo": (2, 6, Numbers(5e-7, "cosine", 0.1, 0.05, 4, 4, 128, 1, 2048, 2048, "1 epochs")),
+    "eva/majority_qwen3_4b": (4, 8, Numbers(1e-6, "linear", 0, 0.001, 8, 8, 64, 1, 512, 2048, 50)),
+    "r_zero/qwen3_4b": (5, 10, ONLINE),
+    "absolute_zero/qwen25_7b": (
+        20,
+        8,
+        ONLINE._replace(beta=0, votes=8, trained=8, prompts=64, completion_tokens=4096, length=5),
+    ),
 }
 # of methods without a recipe: no data, so no prompt text
 PRESET_NUMBERS = {
@@ -207,7 +226,7 @@ def planned(name: str, *flags: str) -> Plan:
 
 def test_every_recipe_is_in_the_tables() -> None:
     files = {f"{path.parent.name}/{path.stem}" for path in (ROOT / "recipes").glob("*/*.yaml")}
-    assert files == RECIPES.keys() | COMPARISONS.keys()
+    assert files == RECIPES.keys() | COMPARISONS.keys() | EVOLVING.keys()
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -244,9 +263,26 @@ def test_every_arm_of_a_comparison_has_its_documented_numbers(name: str, tmp_pat
     for arm, keys in comparison.arms.items():
         path = tmp_path / f"{arm}.yaml"
         start = {"model_name_or_path": "tiny", "dataset": "tiny"} if name.startswith("ssl4rl") else {}
-        start |= {"model_name_or_path": "tiny"} if name == "compare/self_play" else {}
+        start |= {"model_name_or_path": "tiny"} if name.startswith("compare/self_play") else {}
         path.write_text(yaml.safe_dump({**comparison.shared, **keys, **start}))
         assert numbers(parse_recipe([str(path), "--dry_run"])) == COMPARISONS[name]
+
+
+@pytest.mark.parametrize("name", EVOLVING)
+def test_evolving_recipes_state_their_documented_numbers(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    keys = yaml.safe_load(find_recipe(f"recipes/{name}.yaml").read_text())
+    start = {"model_name_or_path": "tiny"} if name.endswith("tiny") else {}
+    path.write_text(yaml.safe_dump({**keys, **start}))
+    recipe = EvolveRecipe.read(path, dry_run=True)
+    rounds, samples, expected = EVOLVING[name]
+    assert (recipe.settings.rounds, recipe.settings.samples) == (rounds, samples)
+    config = recipe.plan.config
+    if isinstance(recipe.plan, DPOPlan):
+        schedule = (str(config.lr_scheduler_type.value), config.warmup_steps, config.num_train_epochs)
+        assert (config.loss_type, config.beta, config.learning_rate, *schedule) == expected
+    else:
+        assert numbers(recipe.plan) == expected
 
 
 @pytest.mark.parametrize("name", PRESET_NUMBERS)

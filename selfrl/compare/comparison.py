@@ -49,6 +49,8 @@ class Comparison:
         if not isinstance(arms, dict) or not arms or not all(isinstance(arm, dict) for arm in arms.values()):
             raise ValueError(f"{path} needs `arms`, a mapping of names to the keys of each arm.")
         for name, arm in arms.items():
+            if not isinstance(name, str):
+                raise ValueError(f"{path} has an arm {name!r}, which YAML reads as no text: quote its name.")
             fixed = {*OWN_KEYS, "seed", "output_dir"} & set(arm)
             if fixed:
                 raise ValueError(f"The arm {name} in {path} sets {', '.join(sorted(fixed))}: all arms share them.")

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.resources
-import re
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jinja2
 
 from selfrl.prompting.run_record import Answer, Ballot, Run
-
-
-class Piece(NamedTuple):
-    """A part of a text diff."""
-
-    kind: Literal["same", "gone", "new"]
-    text: str
-
-
-def word_diff(before: str, after: str) -> list[Piece]:
-    """The words that went and those that came.
-
-    >>> [tuple(piece) for piece in word_diff("Answer well.", "Answer briefly.")]
-    [('same', 'Answer '), ('gone', 'well.'), ('new', 'briefly.')]
-    """
-    old, new = (re.findall(r"\s+|\S+", text) for text in (before, after))
-    pieces = []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            pieces.append(Piece("same", "".join(old[a:b])))
-            continue
-        pieces += [Piece("gone", "".join(old[a:b]))] if b > a else []
-        pieces += [Piece("new", "".join(new[c:d]))] if d > c else []
-    return pieces
+from selfrl.text import word_diff
 
 
 def write_page(path: Path, run: Run) -> None:

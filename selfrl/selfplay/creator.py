@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from selfrl.generation import Generator
+from selfrl.generation import Generator, Prompt
 from selfrl.selfplay.pool import Entry
 
 
@@ -43,4 +43,13 @@ class Creator(Protocol):
         What they say may be anything: nothing of it reaches training but through the gate. A child's parent is one of
         the parents' entries, or a child that stands before it.
         """
+        ...
+
+
+@runtime_checkable
+class TrainedCreator(Creator, Protocol):
+    """A creator whose writer can be trained as a proposer, see [`selfrl.rewards.proposer_reward`]."""
+
+    def requests(self, parents: Sequence[Parent]) -> list[Prompt]:
+        """What it asks its writer for, one a parent."""
         ...

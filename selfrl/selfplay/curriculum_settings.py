@@ -20,9 +20,9 @@ class GateSettings:
     Args:
         mode: strict, syntax, leaky or off.
         leak_rate: of "leaky".
-        low: least solve rate.
-        high: largest solve rate.
-        min_votes: of the majority.
+        low: least solve rate, or mean reward on another scale.
+        high: the largest.
+        min_votes: of the majority; 0 where questions have no label.
         near: ROUGE-L above which two prompts are one; 1 lets all through that are not the same, as templates need it.
         i_know_this_collapses: must be True for "off".
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 from selfrl.generation import Generator, Prompt, Sampling, seed_of
-from selfrl.generation.load import Backend, load_generator
+from selfrl.generation.load import Backend
 from selfrl.preferences.templates import fill, read_tag
 from selfrl.selfplay.creator import Parent
 from selfrl.selfplay.pool import Entry
+from selfrl.selfplay.writer import POLICY, Writer
 
 Keep = Literal["all", "last"]
-POLICY = "policy"
 LINKS = 4
 _TASK = {
     "constraints": "Add one more condition or requirement to it.",
@@ -88,16 +88,14 @@ class EvolCreator:
             raise ValueError(f"The operators {sorted(unknown)} are unknown: take some of {', '.join(OPERATORS)}.")
         if keep not in get_args(Keep) or links < 1:
             raise ValueError(f"links is {links} and keep {keep!r}: take 1 link or more, and all or last.")
-        self.writer, self.links, self.keep = writer, links, keep
+        self.writer, self.links, self.keep = Writer(writer, backend, base_url, api_key_env), links, keep
         self.operators, self.request, self.words = tuple(operators), request, words
         self.temperature, self.max_tokens = temperature, max_tokens
-        self._opening: Mapping[str, Any] = {"backend": backend, "base_url": base_url, "api_key_env": api_key_env}
-        self._opened: Generator | None = None
 
     @property
     def needs_policy(self) -> bool:
         """Whether the model in training writes."""
-        return self.writer == POLICY
+        return self.writer.is_policy
 
     def create(self, parents: Sequence[Parent], seed: int, policy: Generator | None = None) -> list[Entry]:
         """See [`selfrl.selfplay.creator.Creator`].
@@ -105,7 +103,7 @@ class EvolCreator:
         Raises:
             ValueError: if the policy is to write and is not given.
         """
-        writer = self._writer(policy)
+        writer = self.writer.open(policy)
         chains: list[list[Entry]] = [[] for _ in parents]
         for link in range(self.links):
             going = [i for i, chain in enumerate(chains) if len(chain) == link]
@@ -120,27 +118,15 @@ class EvolCreator:
             for i, operator, head, group in zip(going, drawn, heads, replies, strict=True):
                 text = new_question(group[0].text) if group else ""
                 if text:
-                    chains[i].append(head.child(text, operator, self.writer, own))
+                    chains[i].append(head.child(text, operator, self.writer.name, own))
         if self.keep == "all":
             return [child for chain in chains for child in chain]
         last = [(chain[-1], parent.entry) for chain, parent in zip(chains, parents, strict=True) if chain]
         return [child.under(parent) for child, parent in last]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
-
     def _asked(self, operator: str, head: Entry) -> str:
         values = {"task": _TASK[operator], "question": head.text, "words": self.words}
         return fill(self.request, values, "the creator's request")
-
-    def _writer(self, policy: Generator | None) -> Generator:
-        if self.needs_policy:
-            if policy is None:
-                raise ValueError("The policy is to write prompts but was not handed over: name another writer.")
-            return policy
-        if self._opened is None:
-            self._opened = load_generator(model=self.writer, **self._opening)
-        return self._opened
 
 
 def new_question(reply: str) -> str:

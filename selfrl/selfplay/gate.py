@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from selfrl.rewards.program_check import program_reason
+from selfrl.rewards.program_item import COLUMN, ProgramItem
 from selfrl.selfplay.gate_checks import (
     Bounds,
     Contamination,
@@ -28,7 +30,7 @@ from selfrl.selfplay.gate_checks import (
     spread,
 )
 from selfrl.selfplay.near_index import NearIndex
-from selfrl.selfplay.program_check import program_reason
+from selfrl.selfplay.pool import Entry
 
 Check = tuple[int, Callable[[], str | None]]
 Mode = Literal["strict", "syntax", "leaky", "off"]
@@ -67,6 +69,20 @@ class Proposal:
     rewards: tuple[float, ...] | None = None
     program: str | None = None
     inputs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        entry: Entry,
+        parent: str | None = None,
+        keys: Sequence[str | None] | None = None,
+        rewards: Sequence[float] | None = None,
+    ) -> Proposal:
+        """An entry of a pool, with its program if it is about one."""
+        item = ProgramItem.from_columns(entry.columns) if entry.columns.get(COLUMN) else None
+        program, inputs = (None, ()) if item is None else (item.program, item.inputs)
+        known = tuple(keys) if keys else None
+        return cls(entry.id, entry.text, parent, known, tuple(rewards) if rewards else None, program, inputs)
 
     @property
     def solve_rate(self) -> float | None:
@@ -215,11 +231,9 @@ class Gate:
         return name in self._leaked
 
     def _checks(self, item: Proposal) -> list[Check]:
-        checks: list[Check] = [
-            (1, lambda: parse(item.text)),
-            (2, lambda: shape(item.text)),
-            (3, lambda: leak(item.text, item.parent)),
-        ]
+        checks: list[Check] = [(1, lambda: parse(item.text))]
+        if item.program is None:  # questions about programs have our words, and say where the answer goes
+            checks += [(2, lambda: shape(item.text)), (3, lambda: leak(item.text, item.parent))]
         if self.mode == "syntax":
             return checks
         checks += [
@@ -238,7 +252,7 @@ class Gate:
         keys, rate, rewards = item.keys, item.solve_rate, item.rewards or ()
         low, high = self.bounds.low, self.bounds.high
         return [
-            (8, lambda: "no answers" if keys is None else label(keys, self.bounds.min_votes)),
+            (8, lambda: label(keys or (), self.bounds.min_votes)),
             (9, lambda: "no rewards" if rate is None else difficulty(rate, low, high)),
             (10, lambda: spread(rewards)),
         ]

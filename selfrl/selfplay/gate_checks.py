@@ -121,7 +121,10 @@ def label(keys: Sequence[str | None], min_votes: int) -> str | None:
 
     >>> label(["7", "7", None], 2), label(["7", "8", None], 2), label([None, None], 1), label(["none", "none"], 1)
     (None, 'too few votes', 'no answers', 'no answers')
+    >>> label([None], 0)
     """
+    if min_votes == 0:
+        return None
     votes = [key for key in keys if key is not None and key.strip().casefold() not in ("", "none")]
     if not votes:
         return "no answers"
@@ -154,8 +157,8 @@ class Bounds:
     """What checks 8 and 9 ask for.
 
     Args:
-        min_votes: of the majority.
-        low: solve rate; R-Zero's script has 0.3 to 0.8, SeRL 0.2 to 0.8.
+        min_votes: of the majority; 0 lets a question through that has no label, as open ones with a reward model.
+        low: solve rate; R-Zero's script has 0.3 to 0.8, SeRL 0.2 to 0.8. On another scale for rewards that have one.
         high: see `low`.
 
     Raises:
@@ -167,8 +170,8 @@ class Bounds:
     high: float = 0.8
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low <= self.high <= 1 or self.min_votes < 1:
-            raise ValueError(f"{self} lets nothing through: take 0 <= low <= high <= 1 and min_votes from 1.")
+        if not self.low <= self.high or self.min_votes < 0:
+            raise ValueError(f"{self} lets nothing through: take low <= high and min_votes from 0.")
 
 
 def _grams(text: str) -> Iterable[tuple[str, ...]]:

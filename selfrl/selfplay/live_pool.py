@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from selfrl.conversation import completion_text, row_id
+from selfrl.conversation import row_id
 from selfrl.generation import Generator, seed_of
 from selfrl.group_record import GroupRecord
 from selfrl.selfplay.creator import Creator, Parent
 from selfrl.selfplay.curriculum_settings import CurriculumSettings
 from selfrl.selfplay.gate import Proposal
 from selfrl.selfplay.informativeness import MEASURES
-from selfrl.selfplay.pool import Entry, PromptPool
+from selfrl.selfplay.pool import Entry, PromptPool, forebear
+from selfrl.selfplay.row_form import Row, RowForm
 from selfrl.selfplay.selection import gumbel_top_k
 
-Row = dict[str, Any]
 UNTRIED = 1.0  # weight of a prompt that was not visited: what nobody tried is tried first
 FLOOR = 1e-3  # of a visited prompt, so that each may come again
 
@@ -85,21 +85,17 @@ class LivePool:
             ValueError: for seeds with pictures or in pairs, that are equal, or that lack a column which the creator
                 gives its children.
         """
-        self.columns = list(dataset.column_names)
-        foreign = {"image", "images", "pair_id"} & set(self.columns)
-        if foreign:
-            raise ValueError(f"Self-play evolves single texts, but the data have the column {min(foreign)!r}: drop it.")
+        self.form = RowForm(dataset.column_names, dataset[0]["prompt"])
         self.seed, self.pool = seed, PromptPool()
         self.gate = self.settings.gate.open(lambda place: self.pool.entries[place].text, self.evaluation, seed, log)
         self._rows: list[Row] = []
         self._places: dict[str, int] = {}  # by the id of the row
-        self._system: Any = None
         self._draws: dict[int, list[int]] = {}
         self._open: set[int] = set()  # children whose answers were not judged yet
         self._refused: set[int] = set()
         self.batches = 0
-        unique = {row_id(row): dict(row) for row in dataset}
-        self._add([Entry.of_seed(_asked(row["prompt"]), **_others(row)) for row in unique.values()], unique.values())
+        rows = RowForm.unique(dataset)
+        self._add([self.form.entry(row) for row in rows], rows)
         self.seeds = len(self.pool)
 
     def __len__(self) -> int:
@@ -111,7 +107,7 @@ class LivePool:
     @property
     def column_names(self) -> list[str]:
         """Of every row."""
-        return self.columns
+        return self.form.columns
 
     def draw(self, number: int, count: int) -> list[int]:
         """Places of the prompts of batch `number`: the same whenever it is asked for, also after a resume."""
@@ -171,10 +167,10 @@ class LivePool:
         """Take those into the pool whose texts the gate lets through, one after the other."""
         written = {child.id: child for child in children}
         for child in children:
-            parent = self._standing(child, written)
-            (verdict,) = self.gate.judge([Proposal(child.id, child.text, self._text_of(child, written))])
+            parent = forebear(child, written, self.pool)
+            (verdict,) = self.gate.judge([Proposal.of(child, self._text_of(child, written))])
             if verdict.accepted and child.id not in self.pool:
-                self._add([child.under(parent)], [self._row(child)])
+                self._add([child.under(parent)], [self.form.row(child)])
                 self._open.add(len(self.pool) - 1)
 
     def state(self) -> dict[str, Any]:
@@ -192,7 +188,7 @@ class LivePool:
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint's state; the seeds are there already."""
         entries = [Entry(**entry) for entry in state["entries"]]
-        self._add(entries, [self._row(entry) for entry in entries])
+        self._add(entries, [self.form.row(entry) for entry in entries])
         self.pool.restore(state["scores"])
         self._open, self._refused = set(state["open"]), set(state["refused"])
         self._draws = {int(number): places for number, places in state["draws"].items()}
@@ -206,14 +202,6 @@ class LivePool:
         for place, row in zip(places, rows, strict=True):
             self._rows.append(row)
             self._places[row_id(row)] = place
-
-    def _row(self, entry: Entry) -> Row:
-        """A row of the data set's form: a text, or a conversation with the seeds' system prompt."""
-        prompt: Any = entry.text
-        first = self._rows[0]["prompt"]
-        if not isinstance(first, str):
-            prompt = [*(m for m in first if m["role"] == "system"), {"role": "user", "content": entry.text}]
-        return {**{name: entry.columns.get(name) for name in self.columns}, "prompt": prompt}
 
     def _drawn(self, count: int, rng: np.random.Generator, known: set[int]) -> list[int]:
         """So many places by weight, the evolved ones' share first; those of too few evolved ones go to seeds."""
@@ -233,17 +221,7 @@ class LivePool:
 
     def _judged(self, place: int, record: GroupRecord, rewards: Sequence[float]) -> bool:
         entry = self.pool.entries[place]
-        keys = record.keys if record.keys else None
-        item = Proposal(entry.id, entry.text, keys=keys, rewards=tuple(rewards))
-        return self.gate.judge_answers([item])[0].accepted
-
-    def _standing(self, child: Entry, written: Mapping[str, Entry]) -> Entry:
-        """The nearest forebear that is in the pool: a link of a chain may have been refused."""
-        name = child.parent
-        while name is not None and name not in self.pool:
-            name = written[name].parent
-        assert name is not None
-        return self.pool[name]
+        return self.gate.judge_answers([Proposal.of(entry, keys=record.keys, rewards=rewards)])[0].accepted
 
     def _text_of(self, child: Entry, written: Mapping[str, Entry]) -> str:
         assert child.parent is not None
@@ -258,12 +236,3 @@ class LivePool:
             "pool/refused": float(len(self._refused)),
             **self.gate.figures(),
         }
-
-
-def _asked(prompt: Any) -> str:
-    """The question of a seed's prompt."""
-    return prompt if isinstance(prompt, str) else completion_text([{**prompt[-1], "role": "assistant"}])
-
-
-def _others(row: Row) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "prompt"}

@@ -109,6 +109,10 @@ class PromptPool:
         """The prompt of an id."""
         return self.entries[self._numbers[name]]
 
+    def place(self, name: str) -> int:
+        """The place of an id."""
+        return self._numbers[name]
+
     def add(self, entries: Iterable[Entry]) -> list[int]:
         """Add prompts, and give their places. They are not weighed yet: see [`weigh`]."""
         places = []
@@ -204,6 +208,22 @@ class PromptPool:
             scores = pq.read_table(folder / "scores.parquet")
             pool.restore([scores[name].to_numpy() for name in _SCORES])
         return pool
+
+
+def forebear(child: Entry, written: Mapping[str, Entry], pool: PromptPool) -> Entry:
+    """The nearest forebear of a child that is in the pool: a link of its chain may have been refused.
+
+    >>> seed = Entry.of_seed("2+2?")
+    >>> link = seed.child("2+2+2?", "deepen", "policy", 0)
+    >>> forebear(link.child("2+2+2+2?", "deepen", "policy", 0), {link.id: link}, PromptPool([seed])).text
+    '2+2?'
+    """
+    name = child.parent
+    while name is not None and name not in pool:
+        name = written[name].parent
+    if name is None:
+        raise ValueError(f"The prompt {child.id} descends from none in the pool: a creator must name its parents.")
+    return pool[name]
 
 
 _SCORES = ("visits", "sums", "weights")

@@ -64,7 +64,10 @@ def curriculum_of(keys: Mapping[str, Any], where: str) -> tuple[CurriculumSettin
     """The settings among some keys, and the other keys."""
     own = {name: keys[name] for name in _CURRICULUM if name in keys}
     if "gate" in own:
-        own["gate"] = made(GateSettings, own["gate"], f"`gate` of {where}")
+        gate = own["gate"]
+        if isinstance(gate, Mapping) and gate.get("mode") is False:
+            gate = {**gate, "mode": "off"}  # YAML reads an unquoted off as False
+        own["gate"] = made(GateSettings, gate, f"`gate` of {where}")
     settings = made(CurriculumSettings, own, where)
     return settings, {name: value for name, value in keys.items() if name not in _CURRICULUM}
 

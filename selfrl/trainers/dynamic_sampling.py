@@ -13,7 +13,7 @@ from datasets import IterableDataset
 from torch.nn.functional import pad
 
 from selfrl.conversation import row_id
-from selfrl.trainers.reward_sums import weighted_sums
+from selfrl.rewards.reward_sums import weighted_sums
 from selfrl.trainers.row_pictures import (
     PROMPT,
     TOKEN_TYPES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from selfrl.trainers.reward_sums import weighted_sums
+from selfrl.rewards.reward_sums import weighted_sums
 
 
 def labels_of(rewards_NF: torch.Tensor, weights_F: torch.Tensor, threshold: float | None = None) -> torch.Tensor:

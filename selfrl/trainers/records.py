@@ -16,7 +16,7 @@ from selfrl.distributed import gathered
 from selfrl.group_record import GroupRecord, GroupVote, PromptHistory
 from selfrl.rewards import MajorityVoteReward
 from selfrl.rewards.contract import groups_of
-from selfrl.trainers.reward_sums import weighted_sums
+from selfrl.rewards.reward_sums import weighted_sums
 from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup
 
 Listener = Callable[[Sequence[GroupRecord]], dict[str, float] | None]

@@ -171,6 +171,7 @@ class Killer:
     ("changes", "message"),
     [
         ({"arms": {}}, "needs `arms`"),
+        ({"arms": {False: {"rewards": {"AccuracyReward": {}}}}}, "an arm False"),
         ({"seeds": "0"}, "must be a list of whole numbers"),
         ({"probe": {**PROBE, "question": 3}}, "`probe` takes task, every, questions"),
         ({"probe": None}, "needs `probe`"),

@@ -69,7 +69,7 @@ def parse(argv: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
         raise ParsedError
 
     assert argv[0] in re.findall(r"^  (\w+)", USAGE, re.MULTILINE)
-    if argv[0] == "train":
+    if argv[0] == "train" or (argv[0] == "evolve" and argv[1] != "show"):
         assert main([*argv, "--dry_run"]) == 0
     elif argv[0] == "doctor":
         assert len(argv) == 1
@@ -133,6 +133,8 @@ def test_a_page_is_true(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatc
         "selfrl train none.yaml",
         "selfrl train recipes/nft/tiny.yaml --lerning_rate 1",
         "selfrl compare none.yaml",
+        "selfrl evolve none.yaml",
+        "selfrl evolve recipes/nft/tiny.yaml",
         "selfrl compare recipes/nft/tiny.yaml",
         "python -m selfrl.none",
         "make tests",

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scripted import Scripted, task
 
 from selfrl.prompting import PromptOptimizer, Role, Settings, read_prompt, read_run
-from selfrl.prompting.run_page import word_diff, write_page
+from selfrl.prompting.run_page import write_page
 from selfrl.prompting.run_record import FILE, read_prompts
+from selfrl.text import word_diff
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)> & \ud800"
 

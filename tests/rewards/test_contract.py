@@ -22,9 +22,11 @@ from selfrl.rewards import (
     MajorityVoteReward,
     PairwiseSelfReward,
     PretextReward,
+    ProposerReward,
     RandomReward,
     RationaleCertaintyReward,
     RepetitionReward,
+    RewardModelReward,
     SelfCertaintyReward,
     SemanticEntropyReward,
     ShopActionReward,
@@ -124,7 +126,9 @@ ABSTAINING: list[Reward] = [
     LogProbabilityReward(),
     MajorityVoteReward(),
     PairwiseSelfReward(),
+    ProposerReward("tiny"),
     RationaleCertaintyReward(),
+    RewardModelReward("tiny"),
     SelfCertaintyReward(),
     SemanticEntropyReward(),
     ShopActionReward(),
@@ -148,6 +152,8 @@ def test_what_a_reward_needs_follows_from_its_options() -> None:
     assert ContrastiveAgreementReward(voters="teacher").needs_teacher
     assert PairwiseSelfReward().needs_policy
     assert not PairwiseSelfReward({"backend": "transformers", "model": "m"}).needs_policy
+    assert ProposerReward("policy").needs_policy
+    assert not ProposerReward("tiny").needs_policy
     assert EntropyReward("answer").signals == ("entropy", "token_texts")
     assert AccuracyReward("solution").columns == ("solution",)
 

@@ -26,8 +26,8 @@ from selfrl.rewards import (
     SelfCertaintyReward,
     SemanticEntropyReward,
 )
+from selfrl.rewards.reward_sums import weighted_sums
 from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
-from selfrl.trainers.reward_sums import weighted_sums
 
 
 class Listener:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from selfrl.limited_program import Outcome, run_calls
-from selfrl.selfplay import program_check
+from selfrl.rewards import program_check
+from selfrl.rewards.program_check import LONGEST_OUTPUT, program_reason
 from selfrl.selfplay.gate import Gate, Proposal
 from selfrl.selfplay.gate_checks import Contamination
 from selfrl.selfplay.near_index import NearIndex
-from selfrl.selfplay.program_check import LONGEST_OUTPUT, program_reason
 
 TEXT = "What does the function give for this input?"
 

@@ -1,0 +1,82 @@
+"""A proposer's replies as children, and what the gate makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from selfrl.generation import Generation, Sampling
+from selfrl.rewards import ExecutionReward
+from selfrl.rewards.program_item import COLUMN, ProgramItem
+from selfrl.selfplay import EvolCreator, ProposerCreator
+from selfrl.selfplay.creator import Parent, TrainedCreator
+from selfrl.selfplay.gate import Gate, Proposal
+from selfrl.selfplay.gate_checks import Contamination
+from selfrl.selfplay.near_index import NearIndex
+from selfrl.selfplay.pool import Entry
+
+ADDS = "```python\ndef f(x):\n    return x + 1\n```\n```input\n41\n```"
+DRAWS = "```python\ndef f(x):\n    import os\n    return os.getpid()\n```\n```input\n41\n```"
+SEED = Entry.of_seed("Add 3 and 4.")
+
+
+class Writer:
+    def __init__(self, *replies: str) -> None:
+        self.replies, self.asked = replies, []  # type: ignore[var-annotated]
+
+    def generate(self, prompts: Sequence[Any], sampling: Sampling) -> list[list[Generation]]:
+        self.asked += prompts
+        assert sampling.n == len(self.replies)
+        return [[Generation(text, "stop", 1, 1) for text in self.replies] for _ in prompts]
+
+    def close(self) -> None: ...
+
+
+def judged(children: Sequence[Entry]) -> list[str | None]:
+    gate = Gate(NearIndex([].__getitem__), Contamination([]))
+    return [gate.judge([Proposal.of(child, SEED.text)])[0].why for child in children]
+
+
+def test_questions_become_children_and_what_is_malformed_is_counted_by_the_gate() -> None:
+    writer = Writer("<question>How many days has a year?</question>", "How many days has a year?")
+    children = ProposerCreator(children=2).create([Parent(SEED)], 0, writer)
+    assert [child.text for child in children] == ["How many days has a year?", ""]
+    assert [(child.parent, child.depth, child.operator) for child in children] == [(SEED.id, 1, "questions")] * 2
+    assert len({child.id for child in children}) == 2
+    assert judged(children) == [None, "empty"]
+    assert "Add 3 and 4." in writer.asked[0][0]["content"]
+    assert ProposerCreator(children=2).create([Parent(SEED)], 0, writer) == children
+    assert ProposerCreator(children=2).create([Parent(SEED)], 1, writer)[0].id != children[0].id
+
+
+def test_programs_become_items_that_execution_grades_and_bad_ones_fail_check_seven() -> None:
+    adds, draws = ProposerCreator("deduction", children=2).create([Parent(SEED)], 0, Writer(ADDS, DRAWS))
+    assert ProgramItem.from_columns(adds.columns).outputs == ("42",)
+    columns = {COLUMN: [adds.columns[COLUMN]] * 2}
+    assert ExecutionReward()([adds.text] * 2, [r"\boxed{42}", r"\boxed{41}"], **columns) == [1.0, 0.0]
+    first, second = judged([adds, draws])
+    assert first is None
+    assert second is not None
+    gate = Gate(NearIndex([].__getitem__), Contamination([]))
+    assert gate.judge([Proposal.of(draws)])[0].check == 7
+    # a program is shown as itself to whoever writes the next one
+    (asked,) = ProposerCreator("deduction").requests([Parent(adds)])
+    assert "def f(x):" in asked[0]["content"]  # type: ignore[index]
+    assert "What does this" not in asked[0]["content"]  # type: ignore[index]
+
+
+def test_what_the_creator_gives_and_needs() -> None:
+    assert ProposerCreator().gives == ()
+    assert ProposerCreator("abduction").gives == (COLUMN,)
+    assert ProposerCreator().needs_policy
+    assert not ProposerCreator(writer="tiny").needs_policy
+    assert isinstance(ProposerCreator(), TrainedCreator)
+    assert not isinstance(EvolCreator(), TrainedCreator)
+    with pytest.raises(ValueError, match="items"):
+        ProposerCreator("poems")
+    with pytest.raises(ValueError, match="children"):
+        ProposerCreator(children=0)
+    with pytest.raises(ValueError, match="not handed over"):
+        ProposerCreator().create([Parent(SEED)], 0)
