@@ -8,9 +8,9 @@ from pathlib import Path
 import jinja2
 from rich.console import Console
 
-from selfrl.evolve.curriculum_views import read_run
 from selfrl.evolve.curriculum_pictures import pictures
 from selfrl.evolve.curriculum_tables import LONGEST, tables
+from selfrl.evolve.curriculum_views import read_run
 from selfrl.files import write_whole
 from selfrl.text import word_diff
 

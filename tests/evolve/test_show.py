@@ -13,8 +13,8 @@ from support.ledger import Ledger
 
 from selfrl.cli import main
 from selfrl.data.sum_chains import tiny_chains
-from selfrl.evolve.curriculum_views import read_run
 from selfrl.evolve.curriculum_tables import cut
+from selfrl.evolve.curriculum_views import read_run
 from selfrl.evolve.show import show
 from selfrl.selfplay import ProceduralCreator
 from selfrl.selfplay.curriculum_settings import CurriculumSettings, GateSettings
