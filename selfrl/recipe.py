@@ -37,6 +37,7 @@ from selfrl.trainers import (
     NFTTrainer,
     RLOOConfig,
     RLOOTrainer,
+    RoleConfig,
     TeacherConfig,
 )
 
@@ -47,7 +48,12 @@ TRAINERS: dict[str, tuple[type, type]] = {
 }
 
 
-SHARED = (trl.ModelConfig, TeacherConfig, CurriculumConfig)  # configurations that every trainer's recipe may set
+SHARED = (
+    trl.ModelConfig,
+    TeacherConfig,
+    CurriculumConfig,
+    RoleConfig,
+)  # configurations that every trainer's recipe may set
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Plan:
         paired: whether both views of a prompt are trained on.
         teacher: its settings, if there is one.
         curriculum: its settings, if there is one.
+        roles: how advantages are taken, if rows have roles.
         pool: that prompts come from, if they evolve.
         system_prompt: the recipe's, or the text that its `prompt` leads to.
         alternation: what optimises that prompt while training goes on, if anything does.
@@ -76,6 +83,7 @@ class Plan:
     paired: bool
     teacher: TeacherConfig | None
     curriculum: CurriculumConfig | None
+    roles: RoleConfig | None
     pool: LivePool | None
     system_prompt: str | None
     alternation: PromptAlternation | None
@@ -166,7 +174,7 @@ def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
     parser = RecipeParser((Recipe, config_class, *SHARED))
     parser.set_defaults_with_config(**values)
     typed = vars(parser.parse_args([]))
-    recipe, model, teacher, curriculum = (_made(cls, typed) for cls in (Recipe, *SHARED))
+    recipe, model, teacher, curriculum, roles = (_made(cls, typed) for cls in (Recipe, *SHARED))
     if model.model_name_or_path is None:
         raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
     model.model_name_or_path = model_path(model.model_name_or_path)
@@ -189,6 +197,7 @@ def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
         paired,
         teacher if keep_teacher else None,
         curriculum if recipe.curriculum else None,
+        roles if recipe.roles else None,
         None if recipe.pool_keys is None else live_pool_of(recipe.pool_keys),
         recipe.system_prompt if recipe.prompt is None else read_prompt(recipe.prompt),
         alternation,

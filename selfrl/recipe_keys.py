@@ -10,7 +10,7 @@ from typing import Any, Literal
 @dataclass
 class Recipe:
     """Keys of a recipe, beside all those of TRL's GRPOConfig, RLOOConfig or our NFTConfig, of
-    ModelConfig, of TeacherConfig and of CurriculumConfig.
+    ModelConfig, of TeacherConfig, of CurriculumConfig and of RoleConfig.
 
     Args:
         dataset: file, hub name or "tiny", see [`selfrl.data.loading.load_rows`].
@@ -25,6 +25,7 @@ class Recipe:
         teacher: keep a teacher (a moving average of the policy) as KL reference. Default: whether a reward asks for it.
         curriculum: weigh the groups of pretext tasks by what they teach, see
             [`selfrl.trainers.curriculum.CurriculumConfig`], whose `curriculum_stages` moves them from easy to hard.
+        roles: take advantages by the rows' column `role`, see [`selfrl.trainers.role_baselines.RoleConfig`].
         pool: let the prompts evolve while training goes on: keys of [`selfrl.selfplay.recipe_parts.live_pool_of`], as
             {creator: {ProceduralCreator: {space: chains}}, every: 2}; `evaluation` lists files, tasks or texts that
             must not be trained on. As a flag, JSON.
@@ -55,6 +56,7 @@ class Recipe:
     paired: bool | None = None
     teacher: bool | None = None
     curriculum: bool = False
+    roles: bool = False
     pool: str | None = None
     system_prompt: str | None = None
     prompt: str | None = None

@@ -95,6 +95,7 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
         callbacks=[*callbacks, MetricsFile(), progress or ProgressLines()],
         teacher=plan.teacher,
         curriculum=plan.curriculum,
+        roles=plan.roles,
         pool=_pool(plan),
     )
     trainer.remove_callback(ProgressCallback)
@@ -154,6 +155,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         "curriculum": "none"
         if plan.curriculum is None
         else "difficulty x dispersion" + (", stages" if plan.curriculum.curriculum_stages else ""),
+        "roles": "none" if plan.roles is None else plan.roles.role_method,
         "pool": "none" if plan.pool is None else _described(plan.pool),
         "generation batch": f"{prompts} {'pairs' if views == 2 else 'prompts'} x {views} view(s) x "
         f"{config.num_generations} completions = {config.generation_batch_size}",

@@ -19,6 +19,7 @@ from selfrl.trainers.policy_column import PolicyColumn
 from selfrl.trainers.pool_source import GrowingPool, PoolSource
 from selfrl.trainers.prompt_source import PromptSource
 from selfrl.trainers.records import Records
+from selfrl.trainers.role_baselines import RoleConfig, Roles
 from selfrl.trainers.signal_columns import SignalColumns
 from selfrl.trainers.system_prompt import SystemPrompt
 from selfrl.trainers.teacher import Teacher, TeacherConfig
@@ -31,6 +32,7 @@ class Features(
     VoteCount,  # takes rewards and rows away, after all rewards are known and recorded
     Abstentions,  # changes rewards that TRL would misread, after they are recorded as they are
     Curriculum,  # weighs advantages by the batch's records
+    Roles,  # takes advantages by the rewards of whole batches, before any row is dropped
     PoolSource,  # takes groups away by the batch's records, and draws prompts before any other source does
     CompletionPictures,
     Records,  # sees rows as the data have them, and hands each batch's record to the rewards
@@ -67,6 +69,7 @@ class Features(
         teacher: TeacherConfig | None = None,
         curriculum: CurriculumConfig | None = None,
         pool: GrowingPool | None = None,
+        roles: RoleConfig | None = None,
         **options: Any,
     ) -> None:
         if reward_funcs is None:
@@ -83,7 +86,7 @@ class Features(
             "quantization_config": quantization_config,
             "peft_config": peft_config,
         }
-        setup = Setup(model, rewards, args, train_dataset, eval_dataset, teacher, curriculum, pool, options)
+        setup = Setup(model, rewards, args, train_dataset, eval_dataset, teacher, curriculum, pool, roles, options)
         self._check(setup)
         super().__init__(  # type: ignore[call-arg]  # TRL's, below the mixins
             model, rewards, args, train_dataset, eval_dataset, **options

@@ -163,6 +163,7 @@ class Setup:
         teacher: see [`selfrl.trainers.teacher.Teacher`].
         curriculum: see [`selfrl.trainers.curriculum.Curriculum`].
         pool: see [`selfrl.trainers.pool_source.PoolSource`].
+        roles: see [`selfrl.trainers.role_baselines.Roles`].
         options: the rest, which goes to TRL as it is.
     """
 
@@ -174,6 +175,7 @@ class Setup:
     teacher: Any = None
     curriculum: Any = None
     pool: Any = None
+    roles: Any = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def given(self, *names: str) -> str | None:

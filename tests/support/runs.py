@@ -36,7 +36,16 @@ CONFIGS: dict[type, Any] = {
     trl.GRPOTrainer: trl.GRPOConfig,
     trl.RLOOTrainer: trl.RLOOConfig,
 }
-TRAINER_ARGUMENTS = ("callbacks", "curriculum", "eval_dataset", "peft_config", "processing_class", "teacher", "tools")
+TRAINER_ARGUMENTS = (
+    "callbacks",
+    "curriculum",
+    "eval_dataset",
+    "peft_config",
+    "processing_class",
+    "roles",
+    "teacher",
+    "tools",
+)
 
 
 def tiny_config(trainer_class: type, out: Path, **options: Any) -> Any:

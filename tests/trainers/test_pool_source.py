@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.processes import on_two_processes
 from support.runs import OPTIONS as TINY
 
 from selfrl.data.sum_chains import tiny_chains
@@ -49,6 +50,24 @@ def test_a_resumed_run_equals_the_one_that_was_never_killed(tmp_path: Path) -> N
     assert resumed.pool.state()["draws"] == whole.pool.state()["draws"]
     for name, value in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], value), name
+
+
+def pooled(out: str) -> dict[str, Any]:
+    run = trainer(Path(out), save_strategy="no", per_device_train_batch_size=4, max_steps=4)
+    run.train()
+    state = run.pool.state()
+    return {**state, "logged": (Path(out) / "gate.jsonl").read_text().splitlines(), "size": len(run.pool)}
+
+
+@pytest.mark.slow
+def test_two_processes_have_one_pool(tmp_path: Path) -> None:
+    first, second = on_two_processes(pooled, str(tmp_path))
+    gates = [state.pop("gate") for state in (first, second)]
+    assert first == second
+    assert gates[0]["counts"] == gates[1]["counts"]
+    assert first["size"] > 16
+    judged = gates[0]["counts"]["in"]
+    assert judged <= len(first["logged"]) == len(set(first["logged"])) <= 2 * judged  # the main process alone writes
 
 
 def test_what_does_not_fit_is_refused_before_a_model_loads(tmp_path: Path) -> None:

@@ -59,7 +59,11 @@ def test_the_attributes_are_set_by_trl(trainer: type) -> None:
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_the_arguments_are_those_of_trl_in_its_order(trainer: type) -> None:
-    ours = [name for name in parameters(Features.__init__) if name not in ("teacher", "curriculum", "pool", "options")]
+    ours = [
+        name
+        for name in parameters(Features.__init__)
+        if name not in ("teacher", "curriculum", "pool", "roles", "options")
+    ]
     assert parameters(trainer.__init__)[: len(ours)] == ours
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfrl.selfplay.role_advantages import RoleBaselines, hierarchical
+from selfrl.trainers.role_advantages import RoleBaselines, hierarchical
 
 
 def test_a_problems_solvers_are_compared_with_each_other() -> None:
