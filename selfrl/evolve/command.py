@@ -94,6 +94,7 @@ def evolve(recipe: str, out: Path | None, console: Console, *, dry_run: bool = F
             models,
             evaluation_questions(asked.evaluation),
             asked.plan.config.seed,
+            lambda line: console.print(line, soft_wrap=True),
         )
         model = loop.run()
         models.close()

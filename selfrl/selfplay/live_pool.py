@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -93,6 +92,7 @@ class LivePool:
         self._draws: dict[int, list[int]] = {}
         self._open: set[int] = set()  # children whose answers were not judged yet
         self._refused: set[int] = set()
+        self._steps = 0  # from their seeds, of all prompts that were not refused
         self.batches = 0
         rows = RowForm.unique(dataset)
         self._add([self.form.entry(row) for row in rows], rows)
@@ -140,6 +140,7 @@ class LivePool:
             if place in self._open and not self._judged(place, record, rewards):
                 refused.add(record.prompt_id)
                 self._refused.add(place)
+                self._steps -= self.pool.entries[place].depth
                 self.pool.weigh([place], [0.0])
                 continue
             self._open.discard(place)
@@ -191,6 +192,7 @@ class LivePool:
         self._add(entries, [self.form.row(entry) for entry in entries])
         self.pool.restore(state["scores"])
         self._open, self._refused = set(state["open"]), set(state["refused"])
+        self._steps -= sum(self.pool.entries[place].depth for place in self._refused)
         self._draws = {int(number): places for number, places in state["draws"].items()}
         self.batches = state["batches"]
         self.gate.load(state["gate"])
@@ -201,6 +203,7 @@ class LivePool:
         self.gate.admit(places, [entry.text for entry in entries])
         for place, row in zip(places, rows, strict=True):
             self._rows.append(row)
+            self._steps += self.pool.entries[place].depth
             self._places[row_id(row)] = place
 
     def _drawn(self, count: int, rng: np.random.Generator, known: set[int]) -> list[int]:
@@ -228,11 +231,9 @@ class LivePool:
         return written[child.parent].text if child.parent in written else self.pool[child.parent].text
 
     def _figures(self) -> dict[str, float]:
-        depths = [entry.depth for entry in self.pool.entries]
-        alive = [depth for place, depth in enumerate(depths) if place not in self._refused]
         return {
             "pool/prompts": float(len(self)),
-            "pool/depth": fmean(alive),
+            "pool/depth": self._steps / max(len(self) - len(self._refused), 1),
             "pool/refused": float(len(self._refused)),
             **self.gate.figures(),
         }

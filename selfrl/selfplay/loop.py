@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -69,6 +69,7 @@ class EvolveLoop:
         models: what asks and trains.
         evaluation: questions that must not be trained on.
         seed: of all that is drawn.
+        say: told in a line what each stage came to.
 
     Raises:
         ValueError: for seeds that self-play cannot evolve, or that are not those of the run in the folder.
@@ -84,9 +85,10 @@ class EvolveLoop:
         models: Models,
         evaluation: Sequence[str] = (),
         seed: int = 0,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.folder, self.creator, self.curriculum, self.settings = folder, creator, curriculum, settings
-        self.models, self.evaluation, self.seed = models, list(evaluation), seed
+        self.models, self.evaluation, self.seed, self.say = models, list(evaluation), seed, say
         self.form = RowForm(dataset.column_names, dataset[0]["prompt"])
         rows = RowForm.unique(dataset)
         seeds = [self.form.entry(row) for row in rows]
@@ -108,21 +110,21 @@ class EvolveLoop:
 
     def _round(self, number: int, model: str) -> str:
         folder, seed = self.folder / "rounds" / f"{number:03d}", seed_of(self.seed, "round", number)
-        clock = _Clock()
+        clock = _Clock(lambda line: self.say(f"round {number}: {line}"))
         candidates = self._candidates(number, seed)
         if self.settings.fresh:
             model = self._fresh(folder / "fresh", candidates, model, seed)
-            clock.lap("fresh")
+            clock.lap("fresh", f"trained on {len(candidates)} fresh prompts")
         scored = self._asked(folder / "scored", candidates, model, seed)
-        clock.lap("score")
+        clock.lap("score", f"{len(scored)} prompts scored")
         stopped = self._low >= PATIENCE
         gate = RoundGate(folder, self.pool, self.curriculum.gate, self.evaluation, seed)
         chosen = [] if stopped else self._selected(folder, candidates, scored, seed)
         children = self._children(folder, chosen, model, seed) if chosen else []
-        clock.lap("evolve")
+        clock.lap("evolve", f"{len(chosen)} selected, {len(children)} children")
         passed = gate.passed(children)
         answered = self._asked(folder / "answered", passed, model, seed)
-        clock.lap("answer")
+        clock.lap("answer", f"{len(passed)} of their texts passed and were answered")
         accepted = gate.accepted(children, passed, answered, lambda items: self._again(folder, items, model, seed))
         places = self.pool.add(accepted)
         self._count(answered)
@@ -130,9 +132,9 @@ class EvolveLoop:
         if not stopped:
             self._low = self._low + 1 if len(accepted) < LEAST_ACCEPTANCE * max(len(children), 1) else 0
         file = self._mixed(folder, candidates, chosen, accepted, {**scored, **answered}, seed)
-        clock.lap("mix")
+        clock.lap("mix", f"{len(accepted)} accepted")
         model = self.models.train(folder / "train", model, file, seed)
-        clock.lap("train")
+        clock.lap("train", f"trained, {model}")
         once(
             folder / "round.json",
             lambda: {
@@ -276,12 +278,13 @@ class EvolveLoop:
 
 
 class _Clock:
-    """Seconds of what happened since the last look; stages that were read take none."""
+    """Seconds of each stage; stages that were read from disk take next to none."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
+        self._say, self._last = say, time.perf_counter()
 
-    def lap(self, name: str) -> None:
+    def lap(self, name: str, line: str) -> None:
         now = time.perf_counter()
         self.laps[name], self._last = round(now - self._last, 2), now
+        self._say(f"{line} ({self.laps[name]:.0f} s)")

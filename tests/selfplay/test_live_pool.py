@@ -58,6 +58,7 @@ def test_a_child_is_judged_by_its_first_group_and_never_drawn_again() -> None:
     refused, figures = pool.learn([record(child, 1.0)])
     assert refused == {row_id(child)}
     assert figures["gate/reject/9"] == 1
+    assert figures["pool/depth"] == (len(pool) - 13) / (len(pool) - 1)  # twelve seeds, and children but the one
     assert all(12 not in pool.draw(number, 12) for number in range(1, 30))
     assert pool.learn([record(child, 0.5)])[0] == set()  # refused once for all
 
@@ -86,7 +87,8 @@ def test_a_resumed_pool_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
                 pool.load(state)
                 assert pool.draw(number, 4) == ahead
             places.append(step(pool, number)[0])
-        return places, pool.pool.entries, pool.pool.weights.tolist(), pool.gate.counts, log.read_text()
+        _, figures = pool.learn([record(pool[12], 1.0)])
+        return places, pool.pool.entries, pool.pool.weights.tolist(), figures, log.read_text()
 
     assert run(3) == run(None)
 
