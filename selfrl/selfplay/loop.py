@@ -196,6 +196,10 @@ class EvolveLoop:
         """Those to evolve, by how informative they were."""
 
         samples = [scored[entry.id].samples for entry in entries]
+        if not any(group and all(sample.reward is not None for sample in group) for group in samples):
+            none = {"chosen": [], "filled": 0, "degenerate": False, "dropped": len(entries)}
+            once(folder / "selected.json", lambda: none)
+            return []  # every prompt has an answer that no reward could score
         weights = weights_of([[sample.reward for sample in group] for group in samples], self.curriculum.measure)
         dropped = set(weights.dropped)
         kept = [entry for i, entry in enumerate(entries) if i not in dropped]

@@ -16,8 +16,10 @@ import yaml
 from rich.console import Console
 from safetensors.torch import load_file
 
+from selfrl.data.sum_chains import tiny_chains
 from selfrl.evolve.command import evolve, main
 from selfrl.evolve.evolve_recipe import EvolveRecipe
+from selfrl.models import model_path
 from selfrl.selfplay.stage_files import read_lines
 
 ROUNDS: dict[str, Any] = {
@@ -102,6 +104,30 @@ def test_dpo_trains_on_the_solvers_own_answers_in_two_phases(tmp_path: Path) -> 
     assert any("rewards/margins" in row for row in rows)
 
 
+@pytest.mark.slow
+def test_a_proposer_is_trained_against_the_solver_before_it_writes(tmp_path: Path) -> None:
+    """The packaged model proposes nothing that keeps the form: the gate counts it, and seeds are trained on."""
+    keys = {**GRPO, "max_steps": 1, "num_generations": 2}
+    proposer = {"rewards": {"ProposerReward": {"samples": 2, "max_tokens": 4}}, "max_steps": 2}
+    creator = {"ProposerCreator": {"children": 2, "max_tokens": 4}}
+    recipe = written(tmp_path, keys, creator=creator, proposer=proposer, gate={"low": 0.0, "high": 1.0})
+    evolve(str(recipe), tmp_path / "run", quiet())
+    folder = tmp_path / "run/rounds/001"
+    trained, solved = (
+        yaml.safe_load((folder / name / "recipe.yaml").read_text()) for name in ("proposer/train", "train")
+    )
+    start = str(model_path("tiny"))
+    assert trained["rewards"]["ProposerReward"]["solver"] == trained["model_name_or_path"] == start
+    assert solved["model_name_or_path"] == start  # each is trained on its own
+    assert (trained["max_steps"], solved["max_steps"]) == (2, 1)
+    requests = read_lines(folder / "proposer/requests.jsonl")
+    assert len(requests) == 6
+    assert "<example>" in requests[0]["prompt"][0]["content"]
+    assert all(row["text"] == "" for row in read_lines(folder / "children/part-00000.jsonl"))
+    assert {row["why"] for row in read_lines(folder / "gate-texts.jsonl")} == {"empty"}
+    assert {row["prompt"] for row in read_lines(folder / "training.jsonl")} <= set(tiny_chains("train", 12)["prompt"])
+
+
 def _wait(done: Any, limit_s: float = 300) -> None:
     end = time.monotonic() + limit_s
     while not done():
@@ -126,6 +152,12 @@ def _zombie(pid: int) -> bool:
         ({}, {"creator": "Nobody"}, "Nobody"),
         ({}, {"creator": {"EvolCreator": {"writer": "other"}}, "proposer": {}}, "proposer"),
         ({}, {"backend": "endpoint"}, "backend"),
+        ({"rewards": {"FormatReward": {}}}, {"creator": "ProposerCreator", "proposer": {"max_steps": 1}}, "rewards"),
+        (
+            {"rewards": {"FormatReward": {}}},
+            {"creator": "ProposerCreator", "proposer": {"rewards": {"No": {}}}},
+            "'No'",
+        ),
         ({"rewards": {"AccuracyReward": {}}}, {"creator": {"EvolCreator": {}}}, "answer"),
         ({"rewards": {"PretextReward": {}}}, {}, "PretextReward"),
     ],

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from support.ledger import Ledger
 
 from selfrl.data.sum_chains import tiny_chains
 from selfrl.selfplay import ProceduralCreator
+from selfrl.selfplay.answered import Answers
 from selfrl.selfplay.curriculum_settings import CurriculumSettings, GateSettings
 from selfrl.selfplay.loop import PATIENCE, EvolveLoop
 from selfrl.selfplay.loop_settings import LoopSettings
@@ -159,6 +161,18 @@ def test_a_creator_that_is_refused_for_three_rounds_proposes_no_more(tmp_path: P
     assert [r["stopped_proposing"] for r in rounds] == [False] * PATIENCE + [True]
     assert not (tmp_path / f"rounds/{PATIENCE + 1:03d}/children").exists()
     assert len(read_lines(tmp_path / f"rounds/{PATIENCE + 1:03d}/training.jsonl")) == 12
+
+
+def test_where_no_prompt_could_be_scored_nothing_evolves(tmp_path: Path) -> None:
+    class Mute(Ledger):
+        def answer(self, *args: Any) -> list[Answers]:
+            found = super().answer(*args)
+            return [replace(a, samples=tuple(replace(s, reward=None) for s in a.samples)) for a in found]
+
+    loop(tmp_path, Mute(tmp_path)).run()
+    held = json.loads((tmp_path / "rounds/001/selected.json").read_text())
+    assert (held["chosen"], held["dropped"]) == ([], 12)
+    assert len(read_lines(tmp_path / "rounds/001/training.jsonl")) == 12
 
 
 def test_an_ungated_run_is_marked(tmp_path: Path) -> None:
