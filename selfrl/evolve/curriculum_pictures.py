@@ -57,7 +57,7 @@ def _gate(axis: Any, rounds: Sequence[RoundView]) -> None:
     names = list(dict.fromkeys(name for view in rounds for name in view.refused))
     parts = {"accepted": [float(view.accepted) for view in rounds]}
     parts |= {name.replace("_", " "): [float(view.refused.get(name, 0)) for view in rounds] for name in names}
-    _stacked(axis, rounds, parts, ["#2e8b57", *(f"C{i}" for i in range(1, 10)), "black"])
+    _stacked(axis, rounds, parts, ["#2e8b57", *(f"C{i}" for i in (1, 3, 4, 5, 6, 7, 8, 9, 0)), "black"])
 
 
 def _depth(axis: Any, rounds: Sequence[RoundView]) -> None:
@@ -91,10 +91,9 @@ def _trees(axis: Any, pool: PromptPool) -> None:
             name: column + (i + 0.5) / len(names) * 0.8 for names in levels.values() for i, name in enumerate(names)
         }
         for entry in family:
-            if entry.parent in place:
-                axis.plot(
-                    [place[entry.parent], place[entry.id]], [entry.depth - 1, entry.depth], color="#b9c0c7", lw=0.7
-                )
+            if entry.parent is not None:
+                above = pool[entry.parent].depth  # not one less where the link between them was refused
+                axis.plot([place[entry.parent], place[entry.id]], [above, entry.depth], color="#b9c0c7", lw=0.7)
         axis.scatter([place[e.id] for e in family], [e.depth for e in family], s=12, zorder=2)
     axis.set(ylabel="steps from the seed", xticks=[])
     axis.yaxis.get_major_locator().set_params(integer=True)
