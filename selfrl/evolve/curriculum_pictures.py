@@ -23,11 +23,12 @@ def pictures(pool: PromptPool, rounds: Sequence[RoundView]) -> dict[str, str]:
         drawn["Scored prompts by their solve rate"] = lambda axis: _rates(axis, rounds)
     if any(view.children for view in rounds):
         drawn["What became of the children"] = lambda axis: _gate(axis, rounds)
+    if any(view.accepted for view in rounds):
         drawn["How far the accepted are from their seeds"] = lambda axis: _depth(axis, rounds)
     if any(view.vote_share is not None for view in rounds):
         drawn["Vote share against right labels"] = lambda axis: _votes(axis, rounds)
     if any(entry.depth for entry in pool):
-        drawn["Descent from the seeds that have most children"] = lambda axis: _trees(axis, pool)
+        drawn["Descent from the seeds with the longest lineages"] = lambda axis: _trees(axis, pool)
     return {title: _png(draw) for title, draw in drawn.items()}
 
 
@@ -61,10 +62,10 @@ def _gate(axis: Any, rounds: Sequence[RoundView]) -> None:
 
 
 def _depth(axis: Any, rounds: Sequence[RoundView]) -> None:
-    numbers = [view.number for view in rounds]
-    axis.plot(numbers, [view.descent.mean_depth for view in rounds], marker="o", label="mean")
-    axis.plot(numbers, [view.descent.max_depth for view in rounds], marker="o", label="most")
-    axis.set(xlabel="round", ylabel="steps", xticks=numbers)
+    some = [view for view in rounds if view.accepted]  # a round under way has no depth yet
+    axis.plot([v.number for v in some], [v.descent.mean_depth for v in some], marker="o", label="mean")
+    axis.plot([v.number for v in some], [v.descent.max_depth for v in some], marker="o", label="most")
+    axis.set(xlabel="round", ylabel="steps", xticks=[view.number for view in rounds])
     axis.legend(fontsize="small")
 
 
@@ -82,7 +83,9 @@ def _trees(axis: Any, pool: PromptPool) -> None:
     families: dict[str, list[Entry]] = {}
     for entry in pool:
         families.setdefault(entry.root, []).append(entry)
-    largest = sorted(families.values(), key=lambda family: -len(family))[:TREES]
+    largest = sorted(families.values(), key=lambda family: (-max(entry.depth for entry in family), -len(family)))[
+        :TREES
+    ]
     for column, family in enumerate(largest):
         levels: dict[int, list[str]] = {}
         for entry in family:

@@ -18,6 +18,7 @@ def tables(rounds: Sequence[RoundView]) -> list[Table]:
     """What is known of the rounds; prompts in them are cut and shown as they stand, control characters aside."""
     made = [
         wrapping_table(ROUND_HEAD, [_round(view) for view in rounds], "Rounds"),
+        wrapping_table(DESCENT_HEAD, [_descent(view) for view in rounds], "Accepted prompts: descent and topics"),
         wrapping_table(["round", *BINS], [_bins(view) for view in rounds], "Scored prompts by their solve rate"),
         wrapping_table(ANSWER_HEAD, [_answers(view) for view in rounds], "Answers"),
     ]
@@ -35,8 +36,8 @@ def tables(rounds: Sequence[RoundView]) -> list[Table]:
     return made
 
 
-ROUND_HEAD = ["round", "children", "accepted %", "in the mix %", "depth mean", "depth max", "seeds alive"]
-ROUND_HEAD += ["largest seed %", "topics", "evenness", "words", "gate"]
+ROUND_HEAD = ["round", "children", "accepted %", "duplicates %", "in the mix %", "words", "gate"]
+DESCENT_HEAD = ["round", "depth mean", "depth max", "seeds alive", "largest seed %", "entropy", "evenness", "topics"]
 ANSWER_HEAD = ["round", "never or always %", "4p(1-p)", "vote share %", "right %", "gap", "asked again", "overturned"]
 
 
@@ -61,21 +62,33 @@ def _round(view: RoundView) -> list[str]:
         str(view.number),
         str(view.children),
         _share(view.acceptance),
+        percent(view.duplicates) if view.children else "",
         _share(view.mix.get("evolved_share")),
-        f"{view.descent.mean_depth:.1f}",
-        str(view.descent.max_depth),
-        str(view.descent.roots),
-        percent(view.descent.largest_root),
-        f"{view.topics.effective:.1f}" if view.topics else "",
-        f"{view.topics.evenness:.2f}" if view.topics else "",
-        f"{view.words:.1f}",
+        f"{view.words:.1f}" if view.accepted else "",
         "UNGATED"
         if view.record.get("ungated")
         else mode + (", seeds only" if view.record.get("stopped_proposing") else ""),
     ]
 
 
+def _descent(view: RoundView) -> list[str]:
+    if view.topics is None:
+        return [str(view.number), *[""] * (len(DESCENT_HEAD) - 1)]
+    return [
+        str(view.number),
+        f"{view.descent.mean_depth:.1f}",
+        str(view.descent.max_depth),
+        str(view.descent.roots),
+        percent(view.descent.largest_root),
+        f"{view.topics.entropy:.2f}",
+        f"{view.topics.evenness:.2f}",
+        f"{view.topics.effective:.1f}",
+    ]
+
+
 def _bins(view: RoundView) -> list[str]:
+    if not view.rates:
+        return [str(view.number), *[""] * len(BINS)]
     counts = ["no rates", *[""] * (len(BINS) - 1)] if view.bins is None else list(map(str, view.bins))
     return [str(view.number), *counts]
 
@@ -83,8 +96,8 @@ def _bins(view: RoundView) -> list[str]:
 def _answers(view: RoundView) -> list[str]:
     return [
         str(view.number),
-        _share(view.dead),
-        "" if view.learnability is None else f"{view.learnability:.2f}",
+        _share(view.dead) if view.rates else "",
+        "" if view.learnability is None or not view.rates else f"{view.learnability:.2f}",
         _share(view.vote_share),
         _share(view.right),
         "" if view.gap is None else f"{100 * view.gap:+.1f}",

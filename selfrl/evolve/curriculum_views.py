@@ -62,9 +62,9 @@ class RoundView:
         descent: of the accepted.
         topics: of the accepted; None without any.
         words: mean length of the accepted.
-        vote_share: mean share of the majority.
-        right: share of majorities that are right, where there is a gold answer; None without any.
-        gap: vote share minus right, over the prompts that have both.
+        vote_share: mean share of the majority, over the prompts that have a gold answer if any has.
+        right: share of these majorities that are right; None without a gold answer.
+        gap: vote share minus right.
         mix: what was trained on.
         examples: some children, accepted ones first.
     """
@@ -118,17 +118,14 @@ def read_run(folder: Path) -> tuple[PromptPool, list[RoundView]]:
 def _view(folder: Path, known: dict[str, Entry]) -> RoundView:
     scored = [Answers.from_json(row) for row in _parts(folder / "scored")]
     children = [Entry(**row) for row in _parts(folder / "children")]
-    verdicts = [
-        Verdict(**row)
-        for name in ("gate-texts.jsonl", "gate-answers.jsonl")
-        if (folder / name).exists()
-        for row in read_lines(folder / name)
-    ]
+    of_texts, of_answers = (_log(folder / name) for name in ("gate-texts.jsonl", "gate-answers.jsonl"))
+    verdicts = of_texts + of_answers
     gate = _json(folder / "accepted.json")
     accepted = [known[name] for name in gate.get("accepted", []) if name in known]
     rates = [fmean(answers.rewards) for answers in scored if answers.rewards]
     votes = {a.id: a.vote_share for a in scored if a.vote_share is not None}
-    right = {a.id: a.label_right for a in scored if a.label_right is not None}
+    right = {a.id: a.label_right for a in scored if a.label_right is not None and a.id in votes}
+    told = [votes[name] for name in right] or list(votes.values())
     return RoundView(
         number=int(folder.name),
         record=_json(folder / "round.json"),
@@ -137,13 +134,13 @@ def _view(folder: Path, known: dict[str, Entry]) -> RoundView:
         children=len({child.id for child in children}),
         accepted=len(accepted),
         refused=refusals(verdicts),
-        duplicates=duplicate_share([v for v in verdicts if v.solve_rate is None]),
+        duplicates=duplicate_share(of_texts),
         rejudged=gate.get("rejudged", 0),
         overturned=gate.get("overturned", 0),
         descent=descent(accepted),
         topics=topic_spread(map(topic_of, accepted)) if accepted else None,
         words=fmean(len(entry.text.split()) for entry in accepted) if accepted else 0.0,
-        vote_share=fmean(votes.values()) if votes else None,
+        vote_share=fmean(told) if told else None,
         right=fmean(right.values()) if right else None,
         gap=vote_gap(votes, right),
         mix=_json(folder / "mix.json"),
@@ -161,6 +158,12 @@ def _examples(children: Sequence[Entry], verdicts: Sequence[Verdict], known: dic
         if child.id in refused or child.id in known
     ]
     return sorted(found, key=lambda example: example.refused is not None)
+
+
+def _log(path: Path) -> list[Verdict]:
+    """Verdicts of a log that may be written to: what follows the last line's end is not whole yet."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [Verdict(**json.loads(line)) for line in text.split("\n")[:-1]]
 
 
 def _parts(folder: Path) -> list[dict[str, Any]]:

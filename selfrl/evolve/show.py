@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import unicodedata
 from pathlib import Path
 
 import jinja2
@@ -12,10 +13,11 @@ from selfrl.evolve.curriculum_pictures import pictures
 from selfrl.evolve.curriculum_tables import LONGEST, tables
 from selfrl.evolve.curriculum_views import read_run
 from selfrl.files import write_whole
-from selfrl.text import word_diff
+from selfrl.text import Piece, word_diff
 
 PAGE = "curriculum.html"
 SHOWN = 40  # examples of a round on the page
+DIFFED = 150  # words, as many as the gate lets through: a diff of two texts takes up to the cube of their length
 
 
 def show(folder: Path, console: Console) -> None:
@@ -29,8 +31,8 @@ def show(folder: Path, console: Console) -> None:
         console.print(table)
     template = (importlib.resources.files("selfrl.evolve") / "curriculum_page.html.j2").read_text()
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["clipped"] = _clipped
-    environment.globals["diff"] = lambda example: word_diff(_clipped(example.parent), _clipped(example.child))
+    environment.filters["clipped"] = clipped
+    environment.globals["diff"] = diff
     page = environment.from_string(template).render(
         folder=folder.name,
         prompts=len(pool),
@@ -43,5 +45,26 @@ def show(folder: Path, console: Console) -> None:
     console.print(f"Page: {folder / PAGE}", soft_wrap=True)
 
 
-def _clipped(text: str) -> str:
-    return text if len(text) <= 10 * LONGEST else text[: 10 * LONGEST] + " …"
+def clipped(text: str) -> str:
+    """A text for the page: not too long, and without what is not seen or turns the order of letters.
+
+    >>> clipped("a\\x00\\u202eb\\n" + "c" * 5000)[:6]
+    'a��b\\nc'
+    """
+    shown = "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" and c not in "\n\t" else c
+        for c in text[: 10 * LONGEST]
+    )
+    return shown if len(text) <= 10 * LONGEST else shown + " …"
+
+
+def diff(parent: str, child: str) -> list[Piece]:
+    """What the page marks in a child; nothing where one of the two is too long to compare.
+
+    >>> [piece.kind for piece in diff("Add 3.", "Add 4.")], [piece.kind for piece in diff("a " * 1500, "b " * 1500)]
+    (['same', 'gone', 'new'], ['same'])
+    """
+    old, new = clipped(parent), clipped(child)
+    if max(len(old.split()), len(new.split())) > DIFFED:
+        return [Piece("same", new)]
+    return word_diff(old, new)

@@ -109,8 +109,13 @@ def topic_spread(topics: Iterable[Hashable]) -> Spread:
 
 
 def topic_of(entry: Entry) -> str:
-    """Its column `topic`, or else the seed that it descends from."""
-    return str(entry.columns.get("topic") or entry.root)
+    """Its column `topic`, which may be a class's number, or else the seed that it descends from.
+
+    >>> topic_of(Entry.of_seed("2+2?", topic=0)), len(topic_of(Entry.of_seed("2+2?")))
+    ('0', 32)
+    """
+    topic = entry.columns.get("topic")
+    return entry.root if topic is None or topic == "" else str(topic)
 
 
 def refusals(verdicts: Iterable[Verdict]) -> dict[str, int]:
