@@ -6,16 +6,19 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 from rich.console import Console
+from scipy.stats import t
 
 from selfrl.files import write_whole
 from selfrl.tables import markdown_table, percent, wrapping_table
 
 HEAD = ["arm", "start", "best (step)", "end", "change", "worst seed", "maj end", "no answer", "labels start → end"]
+PAIRED_HEAD = ["end of one − end of another", "points", "95 % over seeds"]
 
 
 def table_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -47,6 +50,29 @@ def table_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
 
     ordered = sorted(arms.items(), key=lambda arm: -_mean([ends_of(run)[1] for run in arm[1]], "avg"))
     return [row(name, runs) for name, runs in ordered]
+
+
+def differences(results: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Each pair of arms by what one ends above the other: mean over the seeds that both have, and its 95 % interval.
+
+    The interval is Student's, of the differences of runs with one seed. Pairs with fewer than two such seeds have none.
+
+    >>> runs = [{"arm": a, "seed": s, "ends": [], "curve": [{"avg": v}]} for a, s, v in
+    ...         [("a", 0, 0.5), ("a", 1, 0.6), ("b", 0, 0.4), ("b", 1, 0.45)]]
+    >>> differences(runs)
+    [['a − b', '+12.5', '-19.3 to +44.3']]
+    """
+    ends: dict[str, dict[int, float]] = defaultdict(dict)
+    for result in results:
+        ends[result["arm"]][result["seed"]] = 100 * ends_of(result)[1]["avg"]
+    rows = []
+    for one, two in combinations(sorted(ends, key=lambda arm: -statistics.mean(ends[arm].values())), 2):
+        points = [ends[one][seed] - ends[two][seed] for seed in sorted(ends[one].keys() & ends[two].keys())]
+        if len(points) > 1:
+            half = float(t.ppf(0.975, len(points) - 1)) * statistics.stdev(points) / len(points) ** 0.5
+            mean = statistics.mean(points)
+            rows.append([f"{one} − {two}", f"{mean:+.1f}", f"{mean - half:+.1f} to {mean + half:+.1f}"])
+    return rows
 
 
 def ends_of(result: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -88,7 +114,11 @@ def write_report(
     note = f"{_note(results)} Printed by `{command}`."
     console.print(wrapping_table(HEAD, rows))
     console.print(note)
+    paired = differences(results)
+    if paired:
+        console.print(wrapping_table(PAIRED_HEAD, paired))
     lines = ["# Comparison", "", note, *(f"\n{sentence}" for sentence in failed), "", *markdown_table(HEAD, rows)]
+    lines += ["", *markdown_table(PAIRED_HEAD, paired)] if paired else []
     lines += ["", "![accuracy and pseudo-labels against the step](comparison.png)", ""]
     lines += ["Each run's folder holds its recipe, `log.txt`, `metrics.jsonl`, and what the recipe has it save.", ""]
     write_whole(out / "report.md", "\n".join(lines))
