@@ -23,6 +23,7 @@ from selfrl.trainers.role_baselines import RoleConfig, Roles
 from selfrl.trainers.signal_columns import SignalColumns
 from selfrl.trainers.system_prompt import SystemPrompt
 from selfrl.trainers.teacher import Teacher, TeacherConfig
+from selfrl.trainers.trimming import Trimming
 from selfrl.trainers.trl_surface import Setup
 from selfrl.trainers.vote_count import VoteCount
 
@@ -39,7 +40,8 @@ class Features(
     SystemPrompt,  # from here on prompts carry it
     Teacher,  # generates before the policy, whose hidden states and vLLM weights are then the last
     PolicyColumn,
-    SignalColumns,  # nearest to the passes that it listens to
+    SignalColumns,  # listens to the passes below
+    Trimming,  # nearest to the model
     PairedViews,
     PromptSource,
     Checkpointing,

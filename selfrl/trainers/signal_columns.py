@@ -14,6 +14,7 @@ from trl.trainer.utils import maybe_gather_lm_head_ctx
 from selfrl.generation.tokens import token_texts
 from selfrl.signals.output_head import OutputHead, causal_model
 from selfrl.signals.token_confidence import NAMES, token_signals
+from selfrl.trainers.trimming import Pass
 from selfrl.trainers.trl_surface import Batch, GroupTrainer, Rows, Setup, completion_ids_of
 
 COLUMNS = (*NAMES, "token_texts", "vocab_size")
@@ -37,6 +38,7 @@ class SignalColumns(GroupTrainer):
             are not the policy's.
     """
 
+    _passes: list[Pass]
     scores_always = False  # whether TRL scores every rollout with the policy before the reward
 
     def _check(self, setup: Setup) -> None:
@@ -124,10 +126,15 @@ class SignalColumns(GroupTrainer):
             return score(model, input_ids, attention_mask, logits_to_keep, *args, **kwargs)
         self._awaits_scoring = False  # the reference is scored after the policy
         # The hidden state at position t scores the token at t + 1.
-        with HiddenStates(self._causal_model, lambda h_BLH: h_BLH[:, -logits_to_keep - 1 : -1].clone()) as heard:
+        with HiddenStates(self._causal_model, lambda h_BLH: h_BLH[:, -self._passes[-1].kept - 1 : -1].clone()) as heard:
             scores = score(model, input_ids, attention_mask, logits_to_keep, *args, **kwargs)
-        kept = attention_mask[:, -logits_to_keep:].bool()
-        self._hidden = [row[mask] for row, mask in zip(torch.cat(heard.states), kept, strict=True)]
+        said_BT = attention_mask[:, -logits_to_keep:].bool()
+        states = {
+            row: state[said_BT[row, : one.kept]]
+            for one, part in zip(self._passes, heard.states, strict=True)
+            for row, state in zip(one.rows.tolist(), part, strict=True)
+        }
+        self._hidden = [states[row] for row in range(len(said_BT))]
         return scores
 
     def _calculate_rewards(

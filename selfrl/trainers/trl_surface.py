@@ -117,6 +117,9 @@ class Surface:
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         raise NotImplementedError
 
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        raise NotImplementedError
+
     def _generate_single_turn(self, prompt_ids: Any, images: Any, multimodal_fields: Any, **options: Any) -> Any:
         raise NotImplementedError
 
