@@ -15,6 +15,7 @@ import argparse
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -35,19 +36,23 @@ def main(argv: Sequence[str]) -> int:
         return 0
     parser.add_argument("recipe", help="evolve recipe, such as recipes/eva/procedural_tiny.yaml")
     parser.add_argument("--out", type=Path, help="folder of everything written; runs/FOLDER_NAME by default")
+    parser.add_argument("--rounds", type=int, help="instead of the recipe's; with more of them a run goes on")
     parser.add_argument("--dry_run", action="store_true", help="check the recipe, print the plan, and load nothing")
     args = parser.parse_args(argv)
-    evolve(args.recipe, args.out, console, dry_run=args.dry_run)
+    evolve(args.recipe, args.out, console, rounds=args.rounds, dry_run=args.dry_run)
     return 0
 
 
-def evolve(recipe: str, out: Path | None, console: Console, *, dry_run: bool = False) -> None:
+def evolve(
+    recipe: str, out: Path | None, console: Console, *, rounds: int | None = None, dry_run: bool = False
+) -> None:
     """Run what is missing of a run.
 
     Args:
         recipe: its file.
         out: folder of the run; runs/FOLDER_NAME if not given.
         console: where to print.
+        rounds: instead of the recipe's.
         dry_run: only check the recipe and print the plan.
 
     Raises:
@@ -67,6 +72,8 @@ def evolve(recipe: str, out: Path | None, console: Console, *, dry_run: bool = F
 
     path = find_recipe(recipe)
     asked = EvolveRecipe.read(path, dry_run)
+    if rounds is not None:
+        asked = replace(asked, settings=replace(asked.settings, rounds=rounds))
     if dry_run:
         print_evolve_plan(asked, console)
         return

@@ -173,8 +173,9 @@ def test_a_dry_run_prints_the_plan_of_both_kinds_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for keys in (GRPO, DPO):
-        assert main([str(written(tmp_path, keys)), "--out", str(tmp_path / "run"), "--dry_run"]) == 0
+        assert main([str(written(tmp_path, keys)), "--out", str(tmp_path / "run"), "--rounds", "17", "--dry_run"]) == 0
         said = capsys.readouterr().out
+        assert "17" in said
         assert "ProceduralCreator" in said
         assert "syntax" in said
     assert "ipo" in said

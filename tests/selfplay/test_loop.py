@@ -106,6 +106,13 @@ def test_a_run_killed_at_any_file_goes_on_with_nothing_lost_and_nothing_done_twi
         assert len(twice) <= (0 if after else 1), (k, after)  # what was under way when the kill came
 
 
+def test_more_rounds_go_on_with_a_run(whole: tuple[Path, int], tmp_path: Path) -> None:
+    loop(tmp_path, settings=replace(SETTINGS, rounds=1)).run()
+    assert not (tmp_path / "rounds/002").exists()
+    loop(tmp_path).run()
+    assert tree(tmp_path) == tree(whole[0])
+
+
 def test_a_round_scores_selects_evolves_gates_mixes_and_trains(whole: tuple[Path, int]) -> None:
     folder, _ = whole
     found = tree(folder)
