@@ -17,6 +17,7 @@ from selfrl.recipe_keys import reward_arguments_of
 from selfrl.selfplay.creator import Creator, TrainedCreator
 from selfrl.selfplay.curriculum_settings import CurriculumSettings
 from selfrl.selfplay.loop_settings import LoopSettings
+from selfrl.selfplay.offline_scores import OfflineScorer
 from selfrl.selfplay.recipe_parts import creator_of, curriculum_of, made
 from selfrl.suggest import refuse_unknown
 
@@ -132,6 +133,12 @@ class EvolveRecipe:
             raise ValueError(
                 f"{lacking[0][0]} needs the column {lacking[0][1]!r}, which {type(self.creator).__name__} cannot give: "
                 "take a reward that needs no labels, or another creator."
+            )
+        OfflineScorer(self.rewards)
+        heard = next((reward for reward in self.rewards if getattr(reward, "signals", ())), None)
+        if heard is not None and self.backend != "transformers":
+            raise ValueError(
+                f"{heard.__name__} needs token signals, which {self.backend} does not give: drop `backend`."
             )
         if self.proposer is None:
             return

@@ -160,6 +160,8 @@ def _zombie(pid: int) -> bool:
         ),
         ({"rewards": {"AccuracyReward": {}}}, {"creator": {"EvolCreator": {}}}, "answer"),
         ({"rewards": {"PretextReward": {}}}, {}, "PretextReward"),
+        ({"rewards": {"SelfCertaintyReward": {}}}, {"backend": "vllm"}, "SelfCertaintyReward needs token signals"),
+        ({"rewards": {"MajorityVoteReward": {"voters": "teacher"}}}, {}, "teacher"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(
