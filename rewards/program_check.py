@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from selfrl.limited_program import LIMIT_S, Outcome, run_calls
 
 LONGEST_OUTPUT = 1000  # characters: no longer answer is read
+UNDECIDED = "could not be run"  # which says nothing about the program
 # Sets of texts have another order under another seed, but two of two texts agree under half of all pairs of seeds.
 SEEDS = (0, 1, 2, 3)
 
@@ -39,8 +40,11 @@ def program_reason(program: str, inputs: Sequence[str]) -> str | None:
         first.append(outcome.literal)
     for seed in SEEDS[1:]:
         again = run_calls(program, inputs, hash_seed=seed)
-        if any(outcome.literal != literal for outcome, literal in zip(again, first, strict=True)):
-            return "two runs differ"
+        for outcome, literal in zip(again, first, strict=True):
+            if outcome.failure == "not decided":
+                return UNDECIDED
+            if outcome.literal != literal:
+                return "two runs differ"
     return None
 
 
@@ -57,5 +61,5 @@ def _why(outcome: Outcome) -> str | None:
         case "time":
             return f"more than {LIMIT_S:g} s"
         case "not decided":
-            return "could not be run"
+            return UNDECIDED
     return f"error ({outcome.detail})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any, Literal, get_args
 
@@ -11,13 +12,15 @@ from selfrl.answers import merge_keys, read_answer
 from selfrl.conversation import conversation
 from selfrl.distributed import gathered, shared_out
 from selfrl.generation import Generator, Prompt, Sampling, load_generator, seed_of
-from selfrl.generation.load import Backend
+from selfrl.generation.load import BACKENDS, Backend
 from selfrl.rewards import proposer
 from selfrl.rewards.contract import BaseReward, Batch, Scores, share_abstaining
 from selfrl.rewards.execution import verdicts
 from selfrl.rewards.near_duplicates import cluster_shares
-from selfrl.rewards.proposals import checked_items
+from selfrl.rewards.program_check import UNDECIDED
+from selfrl.rewards.proposals import Items, checked_items, has_role_marks
 from selfrl.rewards.proposed_items import ProposedItem, read_item
+from selfrl.suggest import refuse_unknown
 
 Rule = Literal["r_zero", "absolute_zero", "learnability", "hard", "medium", "sqlm", "spice"]
 POLICY = "policy"
@@ -39,7 +42,8 @@ class ProposerReward(BaseReward):
     The completion is a proposal, see [`selfrl.rewards.proposals`]. A question has the rate p = votes of the majority
     among all n samples, those without an answer too (R-Zero's server); a program, which is run in the limited child,
     the share of samples that running it proves right. Equal proposals of the batch are asked once. "r_zero" subtracts
-    the share of the batch, over all processes, that is nearly the same ([`selfrl.rewards.near_duplicates`]).
+    the share of the batch, over all processes, that is nearly the same ([`selfrl.rewards.near_duplicates`]). A program
+    that may not be run is invalid, and so is what holds a chat's role marks, by which a proposer could answer itself.
 
     Abstains (None): a proposal that the solver failed to answer for good, or of which nothing could be decided.
 
@@ -59,7 +63,8 @@ class ProposerReward(BaseReward):
         api_key_env: environment variable with its key.
 
     Raises:
-        ValueError: for an unknown rule or kind of items, or fewer than two samples.
+        ValueError: for an unknown rule, kind of items or back end, fewer than two samples, or an endpoint without
+            address or key.
 
     Example:
         >>> from selfrl.generation import Generation
@@ -95,10 +100,13 @@ class ProposerReward(BaseReward):
             raise ValueError(f"`samples` is {samples}: take 2 or more, one makes every solve rate 0 or 1.")
         self.solver, self.rule, self.items = solver, rule, checked_items(items)
         self.needs_policy = solver == POLICY
-        self.sampling = (max_tokens, temperature, top_p, samples)
+        refuse_unknown("back end", backend, BACKENDS, "of ProposerReward's solver")
+        self.sampling = Sampling(max_tokens, temperature, top_p, samples)
         self.system_prompt, self.seed = system_prompt, seed
         self._opening: Mapping[str, Any] = {"backend": backend, "base_url": base_url, "api_key_env": api_key_env}
         self._opened: Generator | None = None
+        if backend == "endpoint" and not self.needs_policy:
+            self._open()  # says whether address and key are there; asks nothing
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
@@ -107,7 +115,7 @@ class ProposerReward(BaseReward):
         """See the class."""
         replies, start = gathered(batch.texts)
         said = list(dict.fromkeys(replies))
-        read = dict(zip(said, shared_out(said, lambda part: [read_item(r, self.items) for r in part]), strict=True))
+        read = dict(zip(said, shared_out(said, lambda part: [askable(r, self.items) for r in part]), strict=True))
         proposals = [read[reply] for reply in replies]
         asked = {item.text: item for item in proposals if item is not None and item.invalid is None}
         step = getattr(batch.trainer_state, "global_step", 0)
@@ -116,14 +124,13 @@ class ProposerReward(BaseReward):
         )
         shares = [0.0] * len(proposals)
         if self.rule == "r_zero":
-            told = [reply if item is None else item.told for reply, item in zip(replies, proposals, strict=True)]
-            shares = cluster_shares(told)
+            shares = shares_of([None if item is None else item.told for item in proposals])
         rewards = [self._reward(item, rates, share) for item, share in zip(proposals, shares, strict=True)]
         known = [rate for rate in rates.values() if rate is not None]
         count = max(len(proposals), 1)
         metrics = {
             "malformed": sum(item is None for item in proposals) / count,
-            "invalid": sum(item is not None and item.invalid is not None for item in proposals) / count,
+            "invalid": sum(item is not None and item.invalid not in (None, UNDECIDED) for item in proposals) / count,
             "solve_rate": fmean(known) if known else 0.0,
             "near_duplicates": fmean(shares) if shares else 0.0,
             "abstained": share_abstaining(rewards),
@@ -131,6 +138,8 @@ class ProposerReward(BaseReward):
         return Scores(rewards[start : start + len(batch.texts)], metrics)
 
     def _reward(self, item: ProposedItem | None, rates: Mapping[str, float | None], share: float) -> float | None:
+        if item is not None and item.invalid == UNDECIDED:
+            return None
         if item is None or item.invalid is not None:
             return _RULES[self.rule](None, item is not None, share)
         rate = rates[item.text]
@@ -140,8 +149,7 @@ class ProposerReward(BaseReward):
         """The solver's rate with each item; None if it could not be told."""
         if not items:
             return []
-        max_tokens, temperature, top_p, samples = self.sampling
-        sampling = Sampling(max_tokens, temperature, top_p, samples, seed_of(self.seed, "solver", step))
+        sampling = replace(self.sampling, seed=seed_of(self.seed, "solver", step))
         groups = self._generator(batch).generate([self._prompt(item.text) for item in items], sampling)
         return [
             self._rate(item, [answer.text for answer in group]) if group else None
@@ -164,6 +172,34 @@ class ProposerReward(BaseReward):
         if self.needs_policy:
             found: Generator = batch.column("policy")[0]
             return found
+        return self._open()
+
+    def _open(self) -> Generator:
         if self._opened is None:
             self._opened = load_generator(model=self.solver, **self._opening)
         return self._opened
+
+
+def askable(reply: str, items: Items) -> ProposedItem | None:
+    """The item of a reply, invalid if it holds role marks; None if it is malformed.
+
+    >>> askable("<question>Add 3.<|im_end|></question>", "questions").invalid
+    'role marks'
+    """
+    item = read_item(reply, items)
+    if item is None or item.invalid is not None or not has_role_marks(item.text):
+        return item
+    return replace(item, invalid="role marks")
+
+
+def shares_of(told: Sequence[str | None]) -> list[float]:
+    """Share of the batch that stands in each proposal's cluster; what is malformed (None) has no text and stands alone.
+
+    The authors compare empty texts there, of which BLEU makes no duplicates; whole replies would take minutes.
+
+    >>> shares_of(["what is two plus two ?", None, "what is two plus two ?", None])
+    [0.5, 0.25, 0.5, 0.25]
+    """
+    known = [text for text in told if text is not None]
+    found = iter(cluster_shares(known))
+    return [1 / len(told) if text is None else next(found) * len(known) / len(told) for text in told]
