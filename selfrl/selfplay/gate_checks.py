@@ -11,16 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import pstdev
 
+from selfrl.rewards.proposals import has_role_marks
 from selfrl.selfplay.near_index import NearIndex, normalised
 
 MOST_CHARACTERS = 4000
 FEWEST_WORDS, MOST_WORDS = 4, 150
 NGRAM = 13
-_ROLES = re.compile(
-    r"<\|[^|>]{1,40}\|>|<\uff5c[^\uff5c>]{1,40}\uff5c>|\[/?INST\]|<</?SYS>>|</?s>|<start_of_turn>|<end_of_turn>"
-    r"|^\s*(?:system|assistant|user|human)\s*:|###\s*(?:Human|Assistant|Instruction|Response)\b",
-    re.IGNORECASE | re.MULTILINE,
-)
 _ANSWERS = re.compile(
     r"\\boxed|\\fbox|</?answer>|^\s*#{4}|\b(?:the\s+(?:final\s+)?answer\s+is|answer\s*:|solution\s*:)",
     re.IGNORECASE | re.MULTILINE,
@@ -51,7 +47,7 @@ def parse(text: object) -> str | None:
         return "too long"
     if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co") and c not in "\n\t" for c in text):
         return "control characters"
-    return "role marks" if _ROLES.search(text) else None
+    return "role marks" if has_role_marks(text) else None
 
 
 def shape(text: str, runs_programs: bool = False) -> str | None:
