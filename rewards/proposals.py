@@ -14,7 +14,7 @@ LONGEST = 4000  # characters of a question
 _OPEN, _CLOSE = "<question>", "</question>"
 _ROLES = re.compile(
     r"<\|[^|>]{1,40}\|>|<\uff5c[^\uff5c>]{1,40}\uff5c>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
-    r"|^[ \t]*(?:system|assistant|user|human)[ \t]*:|###[ \t]*(?:human|assistant|instruction|response)\b",
+    r"|^[^\S\n]*(?:system|assistant|user|human)\s*:|###\s*(?:human|assistant|instruction|response)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfrl.limited_program import run_calls
-from selfrl.rewards.program_check import program_reason
+from selfrl.rewards.program_check import UNDECIDED, program_reason
 from selfrl.rewards.program_item import Kind, ProgramItem, prompt_of
 from selfrl.rewards.proposals import Items, read_program, read_question
 
@@ -51,6 +51,8 @@ def _program_item(kind: Kind, program: str, inputs: tuple[str, ...], message: st
     invalid = program_reason(program, inputs)
     outputs = [_UNKNOWN] * len(inputs)
     if invalid is None:
-        outputs = [outcome.literal or _UNKNOWN for outcome in run_calls(program, inputs)]
+        literals = [outcome.literal for outcome in run_calls(program, inputs)]
+        outputs = [literal or _UNKNOWN for literal in literals]
+        invalid = UNDECIDED if None in literals else None  # it gave them a moment ago
     item = ProgramItem(kind, program, inputs, tuple(outputs), message)
     return ProposedItem(prompt_of(item), program, item, invalid)

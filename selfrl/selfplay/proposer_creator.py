@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from selfrl.generation import Generator, Prompt, Sampling, seed_of
 from selfrl.generation.load import Backend
+from selfrl.rewards.program_check import UNDECIDED
 from selfrl.rewards.program_item import COLUMN, ProgramItem
 from selfrl.rewards.proposals import checked_items, request_for
 from selfrl.rewards.proposed_items import read_item
@@ -18,7 +19,7 @@ class ProposerCreator:
     """Asks for new items, with each parent as an example (R-Zero 2508.05004, Absolute Zero 2505.03335).
 
     A program's outputs come from the limited child; one that may not be run is a child too, which the gate refuses. So
-    is a reply that is malformed: its text is empty.
+    is a reply that is malformed, or whose program the child could not decide: its text is empty.
 
     Args:
         items: "questions"; or "deduction", "abduction", "induction" about programs.
@@ -89,7 +90,7 @@ class ProposerCreator:
 
     def _child(self, parent: Entry, reply: str, seed: int) -> Entry:
         proposed = read_item(reply, self.items)
-        if proposed is None:
+        if proposed is None or proposed.invalid == UNDECIDED:  # without outputs, and the gate might decide it
             return parent.child("", self.items, self.writer.name, seed)
         columns = {} if proposed.item is None else proposed.item.to_columns()
         return parent.child(proposed.text, self.items, self.writer.name, seed, **columns)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from selfrl.generation import Generation, Sampling
+from selfrl.limited_program import Outcome, run_calls
 from selfrl.models import model_path
-from selfrl.rewards import ExecutionReward
+from selfrl.rewards import ExecutionReward, program_check, proposed_items
 from selfrl.rewards.program_item import COLUMN, ProgramItem
 from selfrl.selfplay import EvolCreator, ProposerCreator
 from selfrl.selfplay.creator import Parent, TrainedCreator
@@ -90,6 +91,21 @@ def test_programs_become_items_that_execution_grades_and_bad_ones_fail_check_sev
     (asked,) = ProposerCreator("deduction").requests([Parent(adds)])
     assert "def f(x):" in asked[0]["content"]  # type: ignore[index]
     assert "What does this" not in asked[0]["content"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("module", [program_check, proposed_items])
+def test_a_program_whose_outputs_are_not_known_is_not_asked(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate, which runs it again, would find nothing wrong with it."""
+    calls = []
+
+    def fails_first(*arguments: Any, **options: Any) -> Iterator[Outcome]:
+        calls.append(arguments)
+        return iter([Outcome(None, "not decided")]) if len(calls) == 1 else run_calls(*arguments, **options)
+
+    monkeypatch.setattr(module, "run_calls", fails_first)
+    children = ProposerCreator("deduction").create([Parent(SEED)], 0, Writer(ADDS))
+    assert judged(children) == ["empty"]
+    assert judged(ProposerCreator("deduction").create([Parent(SEED)], 0, Writer(ADDS))) == [None]
 
 
 def test_what_the_creator_gives_and_needs() -> None:
