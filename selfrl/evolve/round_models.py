@@ -23,7 +23,7 @@ from selfrl.generation.load import load_generator
 from selfrl.selfplay.creator import Parent, TrainedCreator
 from selfrl.selfplay.offline_scores import Answers, OfflineScorer
 from selfrl.selfplay.row_form import Row
-from selfrl.selfplay.stage_files import once, read_lines, write_lines
+from selfrl.selfplay.stage_files import once, write_lines
 
 PR_SET_PDEATHSIG = 1
 
@@ -91,7 +91,7 @@ class RoundModels:
 
     def train(self, folder: Path, solver: str, rows: Path, seed: int) -> str:
         """The solver, trained; as it was if there is nothing to train on."""
-        if not read_lines(rows):
+        if not rows.stat().st_size:
             return solver
         return self._trained(folder, self.recipe.training, solver, rows, seed)
 

@@ -63,7 +63,7 @@ class TransformersGenerator:
                     torch.manual_seed(sampling.seed)
                 for start in range(0, len(queue), self.batch_size):
                     rows = queue[start : start + self.batch_size]
-                    inputs = self._padded([token_ids[i] for i in rows])
+                    inputs = self.padded([token_ids[i] for i in rows])
                     for i, generation in zip(rows, self._batch(inputs, sampling), strict=True):
                         groups[i].append(generation)
                 for start in range(0, len(seeing), self.batch_size):
@@ -78,7 +78,8 @@ class TransformersGenerator:
     def close(self) -> None:
         """Nothing is held beyond the model."""
 
-    def _padded(self, token_ids: list[list[int]]) -> dict[str, torch.Tensor]:
+    def padded(self, token_ids: list[list[int]]) -> dict[str, torch.Tensor]:
+        """Token ids, padded at the left, and their mask, each (B, L)."""
         ids = [torch.tensor(row) for row in token_ids]
         pad = self.tokenizer.pad_token_id
         return {

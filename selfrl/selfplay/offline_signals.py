@@ -50,7 +50,7 @@ def signal_columns(
         order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(before[i]) + len(ids[i]))
         for start in range(0, len(order), generator.batch_size):
             rows = order[start : start + generator.batch_size]
-            signals = _signals(model, tokenizer.pad_token_id, [(before[i], ids[i]) for i in rows], names, temperature)
+            signals = _signals(generator, [(before[i], ids[i]) for i in rows], names, temperature)
             for name in names:
                 for i, values in zip(rows, signals[name], strict=True):
                     columns[name][i] = values
@@ -62,22 +62,18 @@ def signal_columns(
 
 
 def _signals(
-    model: Any, pad: int, rows: Sequence[tuple[list[int], list[int]]], names: Sequence[Any], temperature: float
+    generator: TransformersGenerator,
+    rows: Sequence[tuple[list[int], list[int]]],
+    names: Sequence[Any],
+    temperature: float,
 ) -> dict[str, tuple[torch.Tensor, ...]]:
     """Signals of each row's answer."""
-    width = max(len(prompt) + len(answer) for prompt, answer in rows)
-    input_BL = torch.full((len(rows), width), pad)
-    mask_BL = torch.zeros_like(input_BL)
-    for i, (prompt, answer) in enumerate(rows):
-        length = len(prompt) + len(answer)
-        input_BL[i, width - length :] = torch.tensor([*prompt, *answer])
-        mask_BL[i, width - length :] = 1
+    model = causal_model(generator.model)
+    inputs = generator.padded([[*prompt, *answer] for prompt, answer in rows])
     was_training = model.training
     model.eval()
     try:
-        hidden_BLH = model.base_model(
-            input_ids=input_BL.to(model.device), attention_mask=mask_BL.to(model.device)
-        ).last_hidden_state
+        hidden_BLH = model.base_model(**{n: value.to(model.device) for n, value in inputs.items()}).last_hidden_state
     finally:
         model.train(was_training)
     sizes = [len(answer) for _, answer in rows]

@@ -38,7 +38,7 @@ class RoundGate:
 
         def judge() -> dict[str, Any]:
             texts = [entry.text for entry in self.pool]
-            gate = self._opened("gate-texts.jsonl", texts)
+            gate = self._opened("gate-texts.jsonl", texts, self.evaluation)
             gate.admit(range(len(texts)), texts)
             written = {child.id: child for child in children}
             names = []
@@ -71,7 +71,7 @@ class RoundGate:
         """
 
         def judge() -> dict[str, Any]:
-            gate = self._opened("gate-answers.jsonl", [])
+            gate = self._opened("gate-answers.jsonl", [], [])  # no text is looked at again
             gate.load({**once(self.folder / "passed.json", dict)["gate"], "logged": 0})
             verdicts = gate.judge_answers([_answered(child, answered[child.id]) for child in passed])
             names = [verdict.id for verdict in verdicts if verdict.accepted]
@@ -97,12 +97,12 @@ class RoundGate:
         )
         return {"rejudged": len(drawn), "overturned": sum(not verdict.accepted for verdict in verdicts)}
 
-    def _opened(self, log: str, texts: Sequence[str]) -> Gate:
+    def _opened(self, log: str, texts: Sequence[str], evaluation: Sequence[str]) -> Gate:
         """A gate with an empty log: what an earlier try wrote is judged again."""
         path = self.folder / log
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        return self.settings.open(texts.__getitem__, self.evaluation, self.seed, path)
+        return self.settings.open(texts.__getitem__, evaluation, self.seed, path)
 
 
 def _answered(child: Entry, answers: Answers) -> Proposal:
