@@ -20,6 +20,7 @@ from selfrl.trainers.pool_source import GrowingPool, PoolSource
 from selfrl.trainers.prompt_source import PromptSource
 from selfrl.trainers.records import Records
 from selfrl.trainers.role_baselines import RoleConfig, Roles
+from selfrl.trainers.row_order import RowOrder
 from selfrl.trainers.signal_columns import SignalColumns
 from selfrl.trainers.system_prompt import SystemPrompt
 from selfrl.trainers.teacher import Teacher, TeacherConfig
@@ -40,6 +41,7 @@ class Features(
     SystemPrompt,  # from here on prompts carry it
     Teacher,  # generates before the policy, whose hidden states and vLLM weights are then the last
     PolicyColumn,
+    RowOrder,  # sorts what all of the above made of a batch
     SignalColumns,  # listens to the passes below
     Trimming,  # nearest to the model
     PairedViews,

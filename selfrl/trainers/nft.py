@@ -137,6 +137,10 @@ class NFTTrainer(OwnLoss, GRPOTrainer):
             "teaches": (rates_N > 0) & (rates_N < 1),
         }
 
+    def _silent(self, part: Batch) -> torch.Tensor:
+        counted_B = (part["labels"] > 0) | ((part["labels"] < 1) & (self.args.negative_weight > 0))
+        return ~(part["teaches"] & counted_B & part["completion_mask"].any(1))
+
     def _compute_loss(self, model: Any, inputs: Batch) -> torch.Tensor:
         mask_BT = inputs["completion_mask"] * inputs.get("tool_mask", 1)
         logps_BT, entropies_BT, router_loss = self._forward(model, inputs)

@@ -26,5 +26,6 @@ class RLOOTrainer(Features, trl.RLOOTrainer):
     """
 
     config_class = RLOOConfig
+    _kl_in_loss = False  # it is in the reward
 
     scores_always = True

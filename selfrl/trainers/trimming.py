@@ -1,22 +1,19 @@
-"""No padding computed: a pass of the model sees the columns that hold a token of its rows, and like lengths together.
+"""No padding computed: a pass of the model sees the columns that hold a token of its rows.
 
-TRL pads every micro-batch to the widest row of its whole generation batch, and shuffles rows without regard to length.
+TRL pads every micro-batch to the widest row of its whole generation batch.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import pad
 
-from selfrl.trainers.trl_surface import Batch, GroupTrainer, Setup
+from selfrl.trainers.trl_surface import GroupTrainer, Setup
 
 # Their frequencies depend on how long the input is, so that a column less would change the others.
 LENGTH_DEPENDENT = ("dynamic", "longrope")
-# Their loss has means over what happens to share a micro-batch.
-COMPOSED = ("bnpo",)
 
 
 class Pass(NamedTuple):
@@ -54,42 +51,13 @@ def extents(mask_BL: torch.Tensor, completion: int) -> tuple[torch.Tensor, torch
     return left_B, (said_BT * places_T).amax(1)
 
 
-def by_length(parts: list[Batch], block: int) -> list[Batch]:
-    """Micro-batches whose rows were sorted by length, each block of so many among itself.
-
-    >>> mask = torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 0], [1, 0, 0]])
-    >>> parts = [{"prompt_mask": mask[i : i + 2], "completion_mask": mask[i : i + 2]} for i in (0, 2)]
-    >>> [part["completion_mask"].sum(1).tolist() for part in by_length(parts, 2)]
-    [[1, 1], [2, 3]]
-    """
-    found: list[Batch] = []
-    for start in range(0, len(parts), block):
-        some = parts[start : start + block]
-        rows = len(some[0]["completion_mask"])
-        lengths_N = torch.cat([part["completion_mask"].sum(1) + part["prompt_mask"].sum(1) for part in some])
-        order = torch.argsort(lengths_N, stable=True)
-        whole = {name: _joined([part[name] for part in some], rows) for name in some[0]}
-        for i, part in enumerate(some):
-            chosen = order[i * rows : (i + 1) * rows]
-            found.append({name: part[name] if all_ is None else all_[chosen] for name, all_ in whole.items()})
-    return found
-
-
-def _joined(values: list[Any], rows: int) -> torch.Tensor | None:
-    """Tensors with a row each as one; None for what is no such thing."""
-    if all(isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == rows for value in values):
-        return torch.cat(values)
-    return None
-
-
 class Trimming(GroupTrainer):
     """Mixin over a TRL group trainer: neither scoring nor the loss computes columns that hold padding alone.
 
-    Exact: a causal model's tokens do not see what comes after them, rotary positions are relative, and only rows within
-    one optimizer step change places. Left as TRL has it are rows with pictures, mixtures of experts whose router loss
-    counts columns, compiled models (every shape is compiled anew), and rotary positions that depend on the length.
-    Models with other positions keep the padding before their prompts, and the order of rows stays with `bnpo` and
-    with entropy quantiles, which look at the micro-batch.
+    Exact: a causal model's tokens do not see what comes after them, and rotary positions are relative. Left as TRL has
+    it are rows with pictures, mixtures of experts whose router loss counts columns, compiled models (every shape is
+    compiled anew), and rotary positions that depend on the length. Models with other positions keep the padding before
+    their prompts.
     """
 
     def _attach(self, setup: Setup) -> None:
@@ -100,23 +68,6 @@ class Trimming(GroupTrainer):
         self._trims = not (set(kinds) & set(LENGTH_DEPENDENT)) and not self.args.torch_compile
         self._trims_left = any(name.endswith("rotary_emb") for name, _ in model.named_modules())
         self._passes: list[Pass] = []
-
-    def _prepare_inputs(self, generation_batch: Any) -> Any:
-        before = self._buffered_inputs
-        inputs = super()._prepare_inputs(generation_batch)
-        if not self.model.training or self._buffered_inputs is before or self._buffered_inputs is None:
-            return inputs
-        if self._keeps_order(self._buffered_inputs[0]):
-            return inputs
-        block = math.gcd(self.args.gradient_accumulation_steps, self.args.steps_per_generation)
-        self._buffered_inputs = by_length(self._buffered_inputs, block)
-        return self._buffered_inputs[self._step % self.args.steps_per_generation]
-
-    def _keeps_order(self, part: Batch) -> bool:
-        composed = (
-            getattr(self.args, "loss_type", None) in COMPOSED or getattr(self.args, "top_entropy_quantile", 1) < 1
-        )
-        return composed or self.aux_loss_enabled or "pixel_values" in part or not self._trims
 
     def _get_per_token_logps_and_entropies(
         self,

@@ -160,7 +160,7 @@ def test_trls_configuration_leads_to_trls_weights(
         )
         trainer = kind(str(random_model), variety, args, data)
         if kind is trainer_class:
-            trainer._trims = trims
+            trainer._trims = trainer._reorders = trims
         start = weights(trainer).clone()
         trainer.train()
         ended.append(weights(trainer))

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from support.processes import on_two_processes
 from support.runs import tiny_run
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
@@ -17,7 +15,7 @@ from selfrl.data.tiny import tiny_problems
 from selfrl.models import model_path
 from selfrl.rewards import AccuracyReward, RandomReward
 from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
-from selfrl.trainers.trimming import by_length, extents
+from selfrl.trainers.trimming import extents
 
 LONG: dict[str, Any] = {
     "max_completion_length": 40,
@@ -34,6 +32,7 @@ def ended(out: Path, trims: bool, trainer_class: Any = GRPOTrainer, model: Any =
     data = tiny_problems("train", 32)
     trainer = tiny_run(trainer_class, model or model_path("tiny"), out, AccuracyReward(), data, **{**LONG, **options})
     trainer._trims &= trims
+    trainer._reorders = trims
     trainer.columns, trainer.shapes = 0, []
 
     def count(module: Any, args: Any, kwargs: Any) -> None:
@@ -128,31 +127,6 @@ def test_updates_on_two_processes_are_those_of_all_columns(tmp_path: Path) -> No
     for ours, theirs in zip(trimmed, whole, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
     assert torch.equal(*trimmed)
-
-
-@given(
-    st.lists(st.lists(st.integers(0, 5), min_size=3, max_size=3), min_size=4, max_size=4), st.sampled_from([1, 2, 4])
-)
-def test_rows_change_places_within_their_block_alone(lengths: list[list[int]], block: int) -> None:
-    parts = [
-        {
-            "prompt_mask": torch.ones(3, 2, dtype=torch.long),
-            "completion_mask": torch.tensor([[1] * n + [0] * (5 - n) for n in part]),
-            "name": torch.tensor([10 * i + j for j in range(3)]),
-            "num_items_in_batch": torch.tensor(7),
-            "extra": None,
-        }
-        for i, part in enumerate(lengths)
-    ]
-    found = by_length(parts, block)
-    for start in range(0, 4, block):
-        before, after = parts[start : start + block], found[start : start + block]
-        names = [name for part in after for name in part["name"].tolist()]
-        assert sorted(names) == [name for part in before for name in part["name"].tolist()]
-        said = [int(n) for part in after for n in part["completion_mask"].sum(1)]
-        assert said == sorted(said)
-        assert said == [lengths[name // 10][name % 10] for name in names]
-    assert all(part["num_items_in_batch"] == 7 and part["extra"] is None for part in found)
 
 
 def test_a_mask_of_another_shape_is_refused() -> None:
