@@ -24,6 +24,7 @@ It is handed lists with one entry a completion:
 | `token_texts` | T texts whose concatenation is the completion; special tokens are empty |
 | `vocab_size` | a whole number |
 | `teacher_completions` | list of a teacher's texts |
+| `voter_completions` | list of texts of further voters for the prompt; absent without `num_generations_vote` |
 | `policy` | a [`selfrl.generation.Generator`], the same in every entry |
 | `batch_records` | a [`BatchRecords`], the same in every entry; absent under TRL's own trainers |
 

@@ -7,21 +7,23 @@ from collections.abc import Sequence
 from selfrl.answers.keys import KeyMode
 from selfrl.answers.majority import Ties
 from selfrl.rewards.prompt_groups import Group, PromptGroupReward
-from selfrl.rewards.vote_rule import Voters, VoteRule, checked_voters, cluster_shares
+from selfrl.rewards.vote_rule import Voters, VoteRule, checked_voters, shares_among
 
 
-def majority_rewards(keys: Sequence[str | None], label: str | None, soft: bool = False) -> list[float | None]:
-    """r_i = 1[key_i = label]; soft: r_i = share of key_i among all completions. No label: all None.
+def majority_rewards(
+    keys: Sequence[str | None], label: str | None, ballots: Sequence[str | None] = ()
+) -> list[float | None]:
+    """r_i = 1[key_i = label]; with ballots, soft: r_i = share of key_i among these. No label: all None.
 
     >>> majority_rewards(["4", "4", "5", None], "4")
     [1.0, 1.0, 0.0, 0.0]
-    >>> majority_rewards(["4", "4", "5", None], "4", soft=True)
-    [0.5, 0.5, 0.25, 0.0]
+    >>> majority_rewards(["4", "5", None], "4", ballots=["4", "4", "5", None])
+    [0.5, 0.25, 0.0]
     """
     if label is None:
         return [None] * len(keys)
-    if soft:
-        return [*cluster_shares(keys)]
+    if ballots:
+        return [*shares_among(keys, ballots)]
     return [float(key == label) for key in keys]
 
 
@@ -29,8 +31,8 @@ class MajorityVoteReward(PromptGroupReward):
     r"""Agreement with the majority: of the group, TTRL (2504.16084), SRT (2505.21444), or of a teacher.
 
     For completions y_1..y_G of a prompt, y* = mode{ans(y_i)} and r_i = 1[ans(y_i) = y*]; with `soft`, r_i is the
-    share of y_i's answer among all G. Answers are compared by canonical key, merged symbolically where spelling does
-    not decide. A group is all completions of equal prompts, over all processes.
+    share of y_i's answer among all G, and further voters if there are any. Answers are compared by canonical key,
+    merged symbolically where spelling does not decide. A group is all completions of equal prompts, over all processes.
 
     Abstains (None): the whole group if it has no label (nobody answers, a tie under "abstain", `min_votes`,
     `min_margin`) or agrees beyond `max_agreement`; a completion whose answer is unsafe to read, or could not be
@@ -80,4 +82,5 @@ class MajorityVoteReward(PromptGroupReward):
 
     def group_rewards(self, group: Group) -> list[float | None]:
         """See [`majority_rewards`]."""
-        return majority_rewards(group.keys, None if self.rule.gated(group.keys) else group.label, self.soft)
+        label = None if self.rule.gated(group.keys) else group.label
+        return majority_rewards(group.keys, label, group.ballots if self.soft else ())

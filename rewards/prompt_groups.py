@@ -28,6 +28,7 @@ class Group:
         texts: the completions.
         answers: as they were read; what is unsafe to read is told from what is not there.
         keys: canonical keys, one spelling a meaning; None without an answer.
+        ballots: keys of all who elected this prompt's own label: the completions and further voters, or a teacher's.
         undecided: pairs of keys that could not be compared: they may or may not mean the same.
         label: what was elected; None without a label.
         columns: the columns and signals that the reward declares.
@@ -37,6 +38,7 @@ class Group:
     texts: tuple[str, ...]
     answers: tuple[ReadAnswer, ...]
     keys: tuple[str | None, ...]
+    ballots: tuple[str | None, ...]
     undecided: Pairs
     label: str | None
     columns: Mapping[str, tuple[Any, ...]]
@@ -47,7 +49,7 @@ class Member(NamedTuple):
 
     group: Hashable
     answer: ReadAnswer
-    teacher: tuple[ReadAnswer, ...]
+    voters: tuple[ReadAnswer, ...]  # a teacher's, or further ones beside the completion itself
     gold: Hashable  # only ever logged
     prompt: str
     text: str
@@ -66,6 +68,7 @@ class PromptGroupReward(BaseReward):
     Attributes of a subclass, or set by its constructor:
         rule: how the label is elected, and whether answers are read as keys or raw.
         voters: "group", or "teacher": then `needs_teacher` must be True, and a teacher's completions elect.
+        elects: whether the reward follows the label, so that further voters may be drawn for it.
         needs_texts: whether `group_rewards` looks at `prompt` and `texts`. If not, they need not travel between
             processes and are empty.
 
@@ -83,6 +86,7 @@ class PromptGroupReward(BaseReward):
     abstains = True
     rule: VoteRule = VoteRule()
     voters: Voters = "group"
+    elects: bool = True
     needs_texts: bool = True
 
     def group_rewards(self, group: Group) -> list[float | None]:
@@ -114,14 +118,14 @@ class PromptGroupReward(BaseReward):
 
     def _members(self, batch: Batch) -> list[Member]:
         none = [""] * len(batch.completions)
-        teachers = batch.column("teacher_completions") if self.voters == "teacher" else [()] * len(none)
+        voters = batch.column("teacher_completions" if self.voters == "teacher" else "voter_completions")
         declared = [batch.column(name) for name in self._declared]
         return [
-            Member(group, answer, tuple(read_answer(t, mode=self.rule.mode) for t in teacher), *rest)
-            for group, answer, teacher, *rest in zip(
+            Member(group, answer, tuple(read_answer(text, mode=self.rule.mode) for text in heard or ()), *rest)
+            for group, answer, heard, *rest in zip(
                 self.group_ids(batch),
                 batch.answers(self.rule.mode),
-                teachers,
+                voters,
                 (gold if isinstance(gold, str | Real) else None for gold in batch.column("answer")),
                 map(prompt_text, batch.prompts) if self.needs_texts else none,
                 batch.texts if self.needs_texts else none,
@@ -167,25 +171,25 @@ class PromptGroupReward(BaseReward):
     def _groups(self, members: Sequence[Member], question: Sequence[tuple[int, ...]]) -> list[Group]:
         """The groups of one question, each with the label that rewards it."""
         own = [[members[row].answer for row in rows] for rows in question]
-        if self.voters == "teacher":
-            teachers = [[answer for row in rows for answer in members[row].teacher] for rows in question]
-            merged, undecided = self.rule.merged(*own, *teachers)
-            keys, voters = merged[: len(own)], merged[len(own) :]
-        else:
-            keys, undecided = self.rule.merged(*own)
-            voters = keys
-        labels = [self.rule.label(group, undecided) for group in voters]
+        others = [[answer for row in rows for answer in members[row].voters] for rows in question]
+        merged, undecided = self.rule.merged(*own, *others)
+        keys, heard = merged[: len(own)], merged[len(own) :]
+        ballots = heard if self.voters == "teacher" else [a + b for a, b in zip(keys, heard, strict=True)]
+        labels = [self.rule.label(cast, undecided) for cast in ballots]
         return [
             Group(
                 prompt=members[rows[0]].prompt,
                 texts=tuple(members[row].text for row in rows),
                 answers=tuple(answers),
                 keys=group_keys,
+                ballots=cast,
                 undecided=undecided,
                 label=label,
                 columns={name: tuple(members[row].columns[i] for row in rows) for i, name in enumerate(self._declared)},
             )
-            for rows, answers, group_keys, label in zip(question, own, keys, reversed(labels), strict=True)
+            for rows, answers, group_keys, cast, label in zip(
+                question, own, keys, ballots, reversed(labels), strict=True
+            )
         ]
 
     def _canonical(self, label: str | None) -> str | None:

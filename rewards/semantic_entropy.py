@@ -65,6 +65,7 @@ class SemanticEntropyReward(PromptGroupReward):
         [0.5, 0.5, 0.25, 0.0]
     """
 
+    elects = False
     needs_texts = False
 
     def __init__(self, low: float = 0.0, high: float | None = None, mode: KeyMode = "canonical") -> None:

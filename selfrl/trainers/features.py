@@ -9,6 +9,7 @@ from trl.trainer.utils import get_config_model_id
 
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
 from selfrl.trainers.abstentions import Abstentions
+from selfrl.trainers.adaptive_votes import AdaptiveVotes
 from selfrl.trainers.checkpointing import Checkpointing
 from selfrl.trainers.checks import check_dataset
 from selfrl.trainers.completion_pictures import CompletionPictures
@@ -43,6 +44,7 @@ class Features(
     PolicyColumn,
     RowOrder,  # sorts what all of the above made of a batch
     SignalColumns,  # listens to the passes below
+    AdaptiveVotes,  # adds what rewards are handed; nobody above hears its voters
     Trimming,  # nearest to the model
     PairedViews,
     PromptSource,

@@ -117,6 +117,14 @@ class Teacher(GroupTrainer):
             for name, p in trained.items():
                 p.data = policy[name]
 
+    @contextmanager
+    def teacher_voice(self) -> Iterator[None]:
+        """The teacher generates while this is open, by vLLM too."""
+        with self.teacher_weights():
+            self._forget_loaded_weights()
+            yield
+        self._forget_loaded_weights()
+
     def _trained_weights(self) -> dict[str, torch.nn.Parameter]:
         model = self.accelerator.unwrap_model(self.model)
         return {name: p for name, p in model.named_parameters() if p.requires_grad and f".{REFERENCE}." not in name}
@@ -139,10 +147,8 @@ class Teacher(GroupTrainer):
         if self._teacher_speaks:
             assert self.teacher is not None
             # The teacher comes first: what is heard of the last generation, and what vLLM holds, is then the policy's.
-            with self.teacher_weights():
-                self._forget_loaded_weights()
+            with self.teacher_voice():
                 outputs = [generate(*args, **kwargs) for _ in range(self.teacher.teacher_rollouts)]
-            self._forget_loaded_weights()
             texts = [
                 self.processing_class.batch_decode(completion_ids_of(output), skip_special_tokens=True)
                 for output in outputs

@@ -7,6 +7,7 @@ and not in a run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,10 @@ class GroupTrainer(_Below):
 
     def _replacements(self, seen: set[str], seed: Sequence[int]) -> Iterator[Rows]:
         """Rows, whole pairs together, that may take the place of those whose ids were seen."""
+        raise NotImplementedError
+
+    def teacher_voice(self) -> AbstractContextManager[None]:
+        """The teacher generates while this is open."""
         raise NotImplementedError
 
     def _may_draw(self, row: dict[str, Any]) -> bool:

@@ -19,11 +19,17 @@ class VotingConfig(GroupConfig):
     Args:
         num_generations_train: how many of a group's `num_generations` completions are trained on; all vote.
             Default: all.
+        num_generations_vote: {"least": …, "most": …}, how many vote for a label: beyond `num_generations` they are
+            drawn where it is open, see [`selfrl.trainers.adaptive_votes.AdaptiveVotes`]. Default: the completions.
     """
 
     num_generations_train: int | None = field(
         default=None,
         metadata={"help": "Completions of a group that are trained on; all num_generations vote. Default: all."},
+    )
+    num_generations_vote: dict[str, Any] | str | None = field(
+        default=None,
+        metadata={"help": "Voters of a label, {least: 8, most: 64}: more are drawn where it is open. Default: all."},
     )
 
 

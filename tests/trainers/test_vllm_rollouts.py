@@ -27,6 +27,8 @@ def test_vllm_rolls_out_with_the_weights_that_were_just_trained(tmp_path: Path) 
     # the teacher's own weights spoke through vLLM, then the policy's again, and signals are the policy's
     assert result["policy_boxes"] > 0.5
     assert result["teacher_boxes"] < 0.1
+    # and so it is with further voters
+    assert result["further_boxes"]["policy"] > 0.5 > 0.1 > result["further_boxes"]["teacher"]
     assert result["signal_difference"] < 1e-4
 
 

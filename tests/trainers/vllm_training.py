@@ -1,7 +1,7 @@
 """Train three paired steps with vLLM rollouts, then compare vLLM's log-probabilities with the trainer's.
 
 A teacher speaks through the same vLLM with weights of its own, all zero: it says noise while the policy says answers.
-Run by test_vllm_rollouts.py.
+Further voters of both are drawn at the end. Run by test_vllm_rollouts.py.
 """
 
 from pathlib import Path
@@ -87,14 +87,21 @@ def train(model: Path, out: Path) -> dict[str, Any]:
 
     trainer.vllm_generation.generate = keep
     prompts = [trainer.processing_class(p).input_ids for p in pairs["prompt"][:8]]
+    start = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     trainer.train()
     before_sync = difference(trainer, prompts)
     trainer.vllm_generation.sync_weights()
     logged = [row["sampling/sampling_logp_difference/max"] for row in trainer.state.log_history if "reward" in row]
+    trainer.vllm_generation.generate = generate
+    after_sync = difference(trainer, prompts)
+    trainer.model.load_state_dict(start)  # what was trained says nothing of note
+    trainer._forget_loaded_weights()
+    further = {who: trainer._further_texts(prompts, by_teacher=who == "teacher") for who in ("policy", "teacher")}
     return {
         "before_sync": before_sync,
-        "after_sync": difference(trainer, prompts),
+        "after_sync": after_sync,
         "views": listener.views,
+        "further_boxes": {who: sum("boxed{" in text for text in texts) / 8 for who, texts in further.items()},
         "policy_boxes": sum("boxed" in text for text in listener.policy[:8]) / 8,
         "teacher_boxes": sum("boxed{" in text for text in listener.teacher) / len(listener.teacher),
         "signal_difference": max(
