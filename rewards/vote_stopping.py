@@ -22,9 +22,9 @@ def is_open(keys: Sequence[str | None], most: int) -> bool:
         most: N, votes that are cast at most.
 
     Example:
-        >>> is_open(["4"] * 6 + ["5", None], 64), is_open(["4"] * 5 + ["5", "6", "7"], 64)
+        >>> is_open(["4"] * 6 + ["5", None], 64), is_open(["4"] * 4 + ["5", "6", "7", None], 64)
         (False, True)
-        >>> is_open(["4"] * 24 + ["5"] * 16, 64), is_open(["4"] * 32 + ["5"] * 24, 64)
+        >>> is_open(["4"] * 22 + ["5"] * 18, 64), is_open(["4"] * 32 + ["5"] * 24, 64)
         (True, False)
     """
     left = most - len(keys)
