@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from transformers import (
     StoppingCriteria,
 )
 
+from selfrl.generation.lean import can_be_lean, lean_generate
 from selfrl.generation.processors import load_processor, picture_inputs, pictures_of, sees, tokenizer_of
 from selfrl.generation.protocol import Generation, Prompt, Sampling, cut
 from selfrl.generation.tokens import prompt_ids
@@ -103,11 +105,13 @@ class TransformersGenerator:
         picture = getattr(self.processor, "image_token_id", None)
         if picture is not None:  # never said in training, where TRL bars it too: a picture would have to follow
             config.suppress_tokens = [picture]
-        output = self.model.generate(
-            **{name: value.to(self.model.device) for name, value in inputs.items()},
-            generation_config=config,
-            stopping_criteria=[_StopTexts(self.tokenizer, sampling.stop, width)] if sampling.stop else [],
-        )
+        stops = [_StopTexts(self.tokenizer, sampling.stop, width)] if sampling.stop else []
+        generate = partial(self.model.generate, stopping_criteria=stops)
+        inputs = {name: value.to(self.model.device) for name, value in inputs.items()}
+        if can_be_lean(self.model, config, **inputs):
+            output = lean_generate(generate, **inputs, config=config, ended=stops[0].ended if stops else None)
+        else:
+            output = generate(**inputs, generation_config=config)
         generations = []
         lengths = inputs["attention_mask"].sum(1).tolist()
         for prompt_tokens, row in zip(lengths, output[:, width:].tolist(), strict=True):
@@ -139,7 +143,14 @@ class _StopTexts(StoppingCriteria):
     def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
         tail = input_ids[:, max(self.prompt_length, input_ids.shape[1] - self.window) :]
         texts = self.tokenizer.batch_decode(tail, skip_special_tokens=True)
-        return torch.tensor([any(word in text for word in self.stop) for text in texts], device=input_ids.device)
+        return torch.tensor(self._found(texts), device=input_ids.device)
+
+    def ended(self, completions_BN: torch.Tensor) -> list[bool]:
+        """Which completions hold one."""
+        return self._found(self.tokenizer.batch_decode(completions_BN, skip_special_tokens=True))
+
+    def _found(self, texts: Sequence[str]) -> list[bool]:
+        return [any(word in text for word in self.stop) for text in texts]
 
 
 def _padding(tokens: list[int], pad: int) -> int:

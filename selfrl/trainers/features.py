@@ -15,6 +15,7 @@ from selfrl.trainers.checks import check_dataset
 from selfrl.trainers.completion_pictures import CompletionPictures
 from selfrl.trainers.curriculum import Curriculum, CurriculumConfig
 from selfrl.trainers.dynamic_sampling import DynamicSampling
+from selfrl.trainers.lean_rollouts import LeanRollouts
 from selfrl.trainers.paired_views import PairedViews
 from selfrl.trainers.policy_column import PolicyColumn
 from selfrl.trainers.pool_source import GrowingPool, PoolSource
@@ -45,6 +46,7 @@ class Features(
     RowOrder,  # sorts what all of the above made of a batch
     SignalColumns,  # listens to the passes below
     AdaptiveVotes,  # adds what rewards are handed; nobody above hears its voters
+    LeanRollouts,
     Trimming,  # nearest to the model
     PairedViews,
     PromptSource,

@@ -210,6 +210,11 @@ class GroupTrainer(_Below):
         """The teacher generates while this is open."""
         raise NotImplementedError
 
+    @property
+    def _hears_generation(self) -> bool:
+        """Whether rewards listen to the model while it generates."""
+        return False
+
     def _may_draw(self, row: dict[str, Any]) -> bool:
         """Whether a row may take the place of one that teaches nothing."""
         return True

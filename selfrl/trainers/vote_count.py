@@ -21,6 +21,8 @@ class VotingConfig(GroupConfig):
             Default: all.
         num_generations_vote: {"least": …, "most": …}, how many vote for a label: beyond `num_generations` they are
             drawn where it is open, see [`selfrl.trainers.adaptive_votes.AdaptiveVotes`]. Default: the completions.
+        lean_rollouts: transformers rollouts read each prompt once and drop rows that have ended, see
+            [`selfrl.trainers.lean_rollouts.LeanRollouts`]; off, they are TRL's to the draw.
     """
 
     num_generations_train: int | None = field(
@@ -30,6 +32,10 @@ class VotingConfig(GroupConfig):
     num_generations_vote: dict[str, Any] | str | None = field(
         default=None,
         metadata={"help": "Voters of a label, {least: 8, most: 64}: more are drawn where it is open. Default: all."},
+    )
+    lean_rollouts: bool = field(
+        default=True,
+        metadata={"help": "Transformers rollouts read each prompt once and drop rows that have ended."},
     )
 
 

@@ -42,7 +42,14 @@ def test_on_policy_gradients_are_trls_grpo_gradients(
     trls = {**options, "scale_rewards": scale_rewards, "callbacks": [theirs]}
     tiny_run(trl.GRPOTrainer, TINY_MODEL, tmp_path, AccuracyReward(), rows, **trls).train()
     trainer = nft(
-        TINY_MODEL, tmp_path, AccuracyReward(), rows, callbacks=[ours], prompt_weight=prompt_weight, **options
+        TINY_MODEL,
+        tmp_path,
+        AccuracyReward(),
+        rows,
+        callbacks=[ours],
+        prompt_weight=prompt_weight,
+        lean_rollouts=False,  # TRL's draws
+        **options,
     )
     batches = scored(trainer)
     trainer.train()
@@ -61,7 +68,7 @@ def gradients_of_both(out: Path, loss_type: str) -> tuple[float, float]:
     theirs, ours = Gradients(), Gradients()
     trls = {**options, "scale_rewards": "none", "callbacks": [theirs]}
     tiny_run(trl.GRPOTrainer, TINY_MODEL, out, AccuracyReward(), **trls).train()
-    nft(TINY_MODEL, out, AccuracyReward(), callbacks=[ours], **options).train()
+    nft(TINY_MODEL, out, AccuracyReward(), callbacks=[ours], lean_rollouts=False, **options).train()
     expected, found = theirs.steps[0], ours.steps[0]
     return float(expected.norm()), float((found - expected).norm() / expected.norm())
 
@@ -79,6 +86,7 @@ def test_the_objective_is_the_formula_with_corrections(random_model: Path, tmp_p
     cases = (("dr_grpo", 0.0, "token"), ("dr_grpo", 0.3, "token"), ("dapo", 0.3, "token"), ("dr_grpo", 0.0, "sequence"))
     for loss_type, beta, level in cases:
         options: dict[str, Any] = {"loss_type": loss_type, "beta": beta, "importance_sampling_level": level}
+        options["lean_rollouts"] = False  # draws with ratios below the clamp
         trainer = nft(random_model, tmp_path, Script([1, 0, 0, None, 0, 0, 0, 0]), **options)
         trainer.model.train()
         rows = [row for row in trainer.train_dataset.select(range(2)) for _ in range(4)]

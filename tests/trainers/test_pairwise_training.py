@@ -87,6 +87,7 @@ def test_the_policy_judges_with_the_weights_of_the_step(tmp_path: Path, kind: st
         tiny_problems("train", 8).select_columns("prompt"),
         max_completion_length=12,
         learning_rate=1e-2,
+        lean_rollouts=False,  # draws of which both steps have something to compare
         gradient_checkpointing=kind == "grpo",
         peft_config=LoraConfig(r=4, target_modules=["q_proj", "v_proj"], lora_alpha=64) if kind == "lora" else None,
     )

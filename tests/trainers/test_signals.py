@@ -21,6 +21,7 @@ OPTIONS: dict[str, Any] = {
     "max_completion_length": 12,
     "max_steps": 1,
     "temperature": 0.7,
+    "lean_rollouts": False,  # the same draws whether signals are heard or scored
 }
 
 
