@@ -1,4 +1,4 @@
-"""One command: selfrl quickstart | train | eval | compare | evolve | optimize | paraphrase | pretext | doctor."""
+"""One command: selfrl quickstart | train | plan | eval | compare | evolve | optimize | paraphrase | pretext | …"""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ USAGE = """usage: selfrl COMMAND …
 
   quickstart                         train and compare on the packaged tiny model, in minutes on a CPU
   train RECIPE.yaml [--key value …]  run a recipe (also: accelerate launch -m selfrl.cli …); --dry_run plans
+  plan RECIPE.yaml --gpus N --memory GB
+                                     memory a GPU and time a step, and what to change where it does not fit
   eval MODEL --tasks gsm8k,…         benchmarks: accuracies, intervals, samples; `eval compare A B` tests two runs,
                                      `eval prompts MODEL RUN` two prompts
   compare RECIPE.yaml [--jobs auto]  several rewards from one start, over seeds: one table and one plot
@@ -42,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from selfrl.quickstart import main as quickstart
 
         return _refusing("quickstart", quickstart, rest)
+    if command == "plan":
+        from selfrl.plan.command import main as plan
+
+        return _refusing("plan", plan, rest)
     if command == "compare":
         from selfrl.compare.command import main as compare
 

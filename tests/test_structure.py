@@ -16,7 +16,7 @@ LEVELS = (
     *("generation", "data"),
     *("preferences", "rewards", "monitor"),
     *("trainers", "prompting", "eval", "pretext", "selfplay"),
-    *("recipe", "compare", "evolve", "recipes"),
+    *("recipe", "compare", "evolve", "plan", "recipes"),
     "cli",
 )
 ABOVE = {"recipe_keys": "recipe", "recipe": "recipe", "training": "recipe"} | dict.fromkeys(

@@ -245,7 +245,7 @@ SUM = "Find the sum of 34 and 49."
 def test_a_proposer_trains_against_a_solver(solver: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     data = Dataset.from_list([{"prompt": "Find a sum.\n"}] * 4)
-    reward = ProposerReward(solver, samples=4, max_tokens=40)
+    reward = ProposerReward(solver, samples=8, max_tokens=40)
     options: dict[str, Any] = {"max_steps": 2, "max_completion_length": 24, "learning_rate": 1e-5}
     trainer = tiny_run(GRPOTrainer, tuned_proposer(tmp_path / "tuned"), tmp_path, reward, data, **options)
     trainer.train()
