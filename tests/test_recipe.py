@@ -192,6 +192,7 @@ COMPARISONS = {
     "ssl4rl/tiny": Numbers(5e-4, "constant_with_warmup", 10, 0.1, 8, 8, 32, 1, None, 4, 600),
     "compare/self_play": SELF_PLAY,
     "compare/self_play_gate": SELF_PLAY._replace(length=300),
+    "compare/self_play_writer": SELF_PLAY,
     "compare/nft": Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, None, 40, 480),
 }
 ONLINE = Numbers(1e-6, "constant", 0, 0.01, 5, 5, 128, 1, None, 2048, 15)

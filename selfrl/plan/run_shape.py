@@ -11,8 +11,7 @@ from selfrl.recipe import Plan
 
 Shard = Literal["none", "zero2", "zero3"]
 PROMPT = 512  # tokens, where a recipe sets no limit
-STATES = {"sgd": 0, "adafactor": 0, "lion_32bit": 1}  # numbers that an optimizer keeps a weight; Adam's two otherwise
-BYTE_STATES = ("8bit", "paged")
+STATES = {"sgd": 0, "adafactor": 0, "lion": 1}  # numbers that an optimizer keeps a weight; Adam's two otherwise
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,6 @@ def run_shape_of(plan: Plan, adapter: Any, gpus: int, shard: Shard) -> RunShape:
     micro_batches = step // (config.per_device_train_batch_size * gpus)
     rollouts = config.generation_batch_size // gpus
     weight_bytes = _bytes_of(plan.model.dtype)
-    optimizer = str(getattr(config.optim, "value", config.optim))
-    states = STATES.get(optimizer, 2)
     aligned = config.gradient_accumulation_steps % (config.steps_per_generation * config.num_iterations) == 0
     corrected = config.use_vllm and getattr(config, "vllm_importance_sampling_correction", False)
     old = plan.recipe.trainer == "rloo" or not aligned or corrected
@@ -105,7 +102,7 @@ def run_shape_of(plan: Plan, adapter: Any, gpus: int, shard: Shard) -> RunShape:
         prompt=plan.recipe.max_prompt_tokens or PROMPT,
         completion=config.max_completion_length,
         weight_bytes=weight_bytes,
-        state_bytes=states * (1 if any(word in optimizer for word in BYTE_STATES) else weight_bytes),
+        state_bytes=_state_bytes(str(getattr(config.optim, "value", config.optim)), weight_bytes),
         half=bool(config.bf16 or config.fp16),
         checkpointing=config.gradient_checkpointing,
         reference=config.beta != 0 and adapter is None,
@@ -117,6 +114,16 @@ def run_shape_of(plan: Plan, adapter: Any, gpus: int, shard: Shard) -> RunShape:
         gpus=gpus,
         shard=shard,
     )
+
+
+def _state_bytes(optimizer: str, weight_bytes: int) -> int:
+    """That an optimizer keeps a weight.
+
+    >>> [_state_bytes(name, 4) for name in ("adamw_torch_fused", "paged_adamw_8bit", "lion_32bit", "sgd")]
+    [8, 2, 4, 0]
+    """
+    numbers = next((count for name, count in STATES.items() if name in optimizer), 2)
+    return numbers * (1 if "8bit" in optimizer else weight_bytes)
 
 
 def _bytes_of(dtype: str | None) -> int:
