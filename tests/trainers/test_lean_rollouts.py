@@ -9,6 +9,7 @@ import pytest
 import torch
 import trl
 from peft import LoraConfig
+from support.processes import on_two_processes
 from support.runs import tiny_run
 
 from selfrl.data.tiny import tiny_problems
@@ -72,3 +73,23 @@ def test_trls_own_configuration_has_trls_draws(tmp_path: Path) -> None:
         rows = [dict(row) for row in tiny_problems("heldout", 2) for _ in range(4)]
         said.append(trainer._generate_and_score_completions(rows)["completion_ids"])
     assert torch.equal(*said)
+
+
+def two(out: str) -> list[torch.Tensor]:
+    """The likeliest completions of a batch, as lean and as plain rollouts give them."""
+    said = []
+    for lean in (True, False):
+        options: dict[str, Any] = {"lean_rollouts": lean, "top_k": 1, "max_completion_length": 24}
+        trainer = tiny_run(GRPOTrainer, model_path("tiny"), Path(out), AccuracyReward(), **options)
+        trainer.model.train()
+        start = 2 * trainer.accelerator.process_index
+        problems = tiny_problems("heldout", 4).select(range(start, start + 2))
+        batch = trainer._generate_and_score_completions([dict(row) for row in problems for _ in range(4)])
+        said.append(batch["completion_ids"])
+    return said
+
+
+def test_on_two_processes_the_likeliest_completions_are_the_same(tmp_path: Path) -> None:
+    for lean, plain in on_two_processes(two, str(tmp_path)):
+        assert torch.equal(lean, plain)
+        assert len({tuple(row) for row in lean.tolist()}) == 2
