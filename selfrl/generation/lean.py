@@ -25,12 +25,6 @@ PLAIN = {
 Ended = Callable[[torch.Tensor], list[bool]]
 
 
-class NoPrompt:
-    """Of a model without an adapter that learns a prompt."""
-
-    is_prompt_learning = False
-
-
 def can_be_lean(model: Any, config: GenerationConfig, **inputs: Any) -> bool:
     """Whether [`lean_generate`] gives what `model.generate` would.
 
@@ -39,12 +33,10 @@ def can_be_lean(model: Any, config: GenerationConfig, **inputs: Any) -> bool:
     """
     found = {**model.generation_config.to_diff_dict(), **config.to_diff_dict()}
     foreign = {name for name, value in found.items() if value and name not in PLAIN}
-    if foreign or found.get("use_cache") is False:
+    if foreign or found.get("use_cache") is False or None in (config.max_new_tokens, config.pad_token_id):
         return False
-    if (
-        set(inputs) - {"input_ids", "attention_mask"}
-        or getattr(model, "active_peft_config", NoPrompt).is_prompt_learning
-    ):
+    adapter = getattr(model, "active_peft_config", None)
+    if set(inputs) - {"input_ids", "attention_mask"} or (adapter is not None and adapter.is_prompt_learning):
         return False
     if model.config.is_encoder_decoder or not getattr(model, "_supports_default_dynamic_cache", lambda: False)():
         return False

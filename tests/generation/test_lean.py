@@ -148,6 +148,7 @@ def test_a_row_that_ends_by_its_text_leaves_too() -> None:
         ("tiny", {"min_new_tokens": 4}, {}),
         ("tiny", {"exponential_decay_length_penalty": (4, 1.2)}, {}),
         ("tiny", {"use_cache": False}, {}),
+        ("tiny", {"max_new_tokens": None, "max_length": 40}, {}),
         ("tiny", {"num_return_sequences": 2, "do_sample": True}, {}),
         ("tiny", {}, {"pixel_values": torch.zeros(1)}),
     ],
