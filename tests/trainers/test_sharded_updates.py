@@ -13,10 +13,10 @@ from support.sharded import FSDP, allow_fsdp_on_cpu, whole_weights
 
 from selfrl.data.tiny import tiny_problems
 from selfrl.models import model_path
-from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
+from selfrl.trainers import GRPOTrainer, NFTTrainer
 
 HALF = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]  # the second group of four is decided
-KINDS = {"grpo": GRPOTrainer, "rloo": RLOOTrainer, "nft": NFTTrainer}
+KINDS = {"grpo": GRPOTrainer, "nft": NFTTrainer}
 
 
 def sharded(out: str, kind: str, ours: bool) -> tuple[torch.Tensor, int, list[float]]:
