@@ -25,6 +25,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "reference": {"beta": 0.05},
     "teacher": {"beta": 0.05, "teacher": True},
 }
+SHAPE_135M: dict[str, Any] = {  # SmolLM2-135M's, but for the vocabulary
+    "hidden_size": 576,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "intermediate_size": 1536,
+    "tie_word_embeddings": True,
+}
 SIZES = {"tiny": (112, 400, 16), "135m": (60, 20, 8)}  # tokens of prompt and completion, rows
 
 
@@ -36,10 +44,8 @@ def make_135m(folder: Path) -> Path:
 
     words = ["".join(letters) for letters in product(ascii_lowercase, repeat=4)][:24_500]
     tokenizer = word_tokenizer([" ".join(words)], SYMBOLS)
-    shape: dict[str, Any] = {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9}
-    shape |= {"num_key_value_heads": 3, "intermediate_size": 1536, "tie_word_embeddings": True}
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape, **ends)).save_pretrained(folder)
+    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **SHAPE_135M, **ends)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

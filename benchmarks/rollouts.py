@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
+from benchmarks.plan import SHAPE_135M
 from selfrl.data.tiny import tiny_problems
 from selfrl.generation.lean import lean_generate
 from selfrl.models import TINY_MODEL
@@ -51,9 +52,7 @@ def tiny() -> float:
 
 def of_135m() -> float:
     torch.manual_seed(0)
-    shape: dict[str, Any] = {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9}
-    shape |= {"num_key_value_heads": 3, "intermediate_size": 1536, "vocab_size": 49152, "tie_word_embeddings": True}
-    model = LlamaForCausalLM(LlamaConfig(**shape)).eval()
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=49152, **SHAPE_135M)).eval()
     ids = torch.randint(100, 49152, (PROMPTS, 150)).repeat_interleave(COPIES, 0)
     ends = list(range(0, 49152, 20))
     config = GenerationConfig(max_new_tokens=64, do_sample=True, top_k=0, eos_token_id=ends, pad_token_id=0)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from selfrl.answers.keys import KeyMode
 from selfrl.rewards.contract import Metrics
 from selfrl.rewards.prompt_groups import Group, PromptGroupReward
-from selfrl.rewards.vote_rule import VoteRule, cluster_shares
+from selfrl.rewards.vote_rule import VoteRule, shares_among
 
 
 def semantic_entropy(keys: Sequence[str | None]) -> float:
@@ -38,7 +38,7 @@ def semantic_entropy_rewards(
     # all-different sums to log G only up to rounding
     if entropy <= low + 1e-12 or entropy >= bound - 1e-12:
         return [None] * len(keys)
-    return [*cluster_shares(keys)]
+    return [*shares_among(keys, keys)]
 
 
 class SemanticEntropyReward(PromptGroupReward):

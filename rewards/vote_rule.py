@@ -87,20 +87,13 @@ def agreement(keys: Sequence[str | None]) -> float:
     return max(counts.values(), default=0) / len(keys)
 
 
-def cluster_shares(keys: Sequence[str | None]) -> list[float]:
-    """Share of each completion's key among all completions; 0 without a key.
-
-    >>> cluster_shares(["4", "4", "5", None])
-    [0.5, 0.5, 0.25, 0.0]
-    """
-    return shares_among(keys, keys)
-
-
 def shares_among(keys: Sequence[str | None], ballots: Sequence[str | None]) -> list[float]:
     """Share of each key among all ballots; 0 without a key.
 
     >>> shares_among(["4", "5"], ["4", "4", "5", None])
     [0.5, 0.25]
+    >>> shares_among(["4", "4", "5", None], ["4", "4", "5", None])
+    [0.5, 0.5, 0.25, 0.0]
     """
     counts = Counter(ballots)
     return [0.0 if key is None else counts[key] / len(ballots) for key in keys]

@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     if args.gpus < 1 or (args.memory is not None and args.memory <= 0):
         raise ValueError(f"--gpus is {args.gpus} and --memory {args.memory}: take 1 GPU or more, and some memory.")
     # only now, so that --help is there at once
+    from selfrl.plan.memory_parts import peak
     from selfrl.plan.memory_plan import MemoryPlan
     from selfrl.plan.plan_advice import LAST, first_that_fits
     from selfrl.plan.run_shape import PROMPT
@@ -42,21 +43,23 @@ def main(argv: Sequence[str]) -> int:
     if plan.recipe.max_prompt_tokens is None:
         console.print(f"Prompts are taken at {PROMPT} tokens: the recipe sets no max_prompt_tokens.")
     where = "in all" if gpu is None else f"on each of {args.gpus}"
-    console.print(_table(f"{plan.model.model_name_or_path}, GB {where}", memory.phases()))
-    peak = f"Peak {memory.peak() / 1e9:.2f} GB"
+    found = memory.phases()
+    console.print(_table(f"{plan.model.model_name_or_path}, GB {where}", found))
+    needed = peak(found)
+    line = f"Peak {needed / 1e9:.2f} GB"
     if gpu is None:
-        console.print(f"{peak}.")
+        console.print(f"{line}.")
         return 0
     seconds = step_time(memory.model, memory.run, args.device)
     console.print(
         f"A step, from the stated speed of {args.device}: {seconds.whole:.0f} s (rollouts {seconds.rollouts:.0f}, "
         f"scoring {seconds.scoring:.0f}, update {seconds.update:.0f})."
     )
-    if memory.peak() <= gpu:
-        console.print(f"{peak} of {args.memory:g}: it fits.")
+    if needed <= gpu:
+        console.print(f"{line} of {args.memory:g}: it fits.")
         return 0
     changes = first_that_fits(memory.run, lambda run: memory.peak(run) <= gpu)
-    console.print(f"{peak} of {args.memory:g}: it does not fit. {', '.join(changes) if changes else LAST}.")
+    console.print(f"{line} of {args.memory:g}: it does not fit. {', '.join(changes) if changes else LAST}.")
     return 1
 
 

@@ -9,9 +9,8 @@ from selfrl.plan.run_shape import RunShape
 
 # TRL never has the logits as a whole: its output head goes through tiles of so many tokens and entries.
 TILE_ROWS, TILE_COLUMNS = 4096, 32768
-TILE_COPIES = (
-    8.25  # float32 tensors of a tile's size that are there at once without Triton, while its gradient is taken
-)
+# Without Triton, so many float32 tensors of a tile's size are there at once while its gradient is taken.
+TILE_COPIES = 8.25
 SAMPLING_COPIES = 4  # of the logits of one token a row: scaled, sorted, as probabilities, cumulated
 
 Parts = dict[str, float]

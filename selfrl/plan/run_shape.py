@@ -80,7 +80,7 @@ def run_shape_of(plan: Plan, adapter: Any, gpus: int, shard: Shard) -> RunShape:
     """
     config = plan.config
     if plan.teacher is not None and shard != "none":
-        raise ValueError("A teacher does not work with sharding yet: plan without --shard, or with an adapter.")
+        raise ValueError("A teacher does not work with sharding yet: plan without --shard.")
     step = config.per_device_train_batch_size * config.gradient_accumulation_steps * config.world_size
     if step % (config.per_device_train_batch_size * gpus):
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from selfrl.rewards.contract import Batch as RewardBatch
 from selfrl.rewards.contract import groups_of
 from selfrl.rewards.prompt_groups import PromptGroupReward
 from selfrl.rewards.vote_stopping import further_votes
-from selfrl.trainers.trl_surface import GroupTrainer, Rows, Setup, completion_ids_of
+from selfrl.trainers.trl_surface import GroupTrainer, Rows, Setup
 
 
 @dataclass(frozen=True)
@@ -136,14 +136,16 @@ class AdaptiveVotes(GroupTrainer):
         groups = groups_of([ballot.group for ballot in ballots])
         votes = [[answer for row in rows for answer in ballots[row].answers] for rows in groups]
         said: list[list[str]] = [[] for _ in groups]
+        still_open: Iterable[int] = range(len(groups))
 
         def missing(_: Any) -> tuple[list[Any], list[int]]:
-            keys = [reward.rule.merged(cast)[0][0] for cast in votes]
-            counts = [further_votes(known, budget.least, budget.most) for known in keys]
-            return [], [i for i, count in enumerate(counts) for _ in range(count)]
+            keys = {i: reward.rule.merged(votes[i])[0][0] for i in still_open}
+            counts = {i: further_votes(known, budget.least, budget.most) for i, known in keys.items()}
+            return [], [i for i, count in counts.items() for _ in range(count)]
 
         # the main process decides: a comparison that runs out of time may come out differently on each
         while wanted := over_all_processes(missing, [])[1]:
+            still_open = dict.fromkeys(wanted)
             asked = [ballots[groups[i][0]].asked for i in wanted]
             for i, text in zip(wanted, self._further_texts(asked, reward.voters == "teacher"), strict=True):
                 said[i].append(text)
@@ -174,8 +176,7 @@ class AdaptiveVotes(GroupTrainer):
     def _answers_to(self, asked: list[list[int]]) -> list[str]:
         more = self._asked_with[3:]  # GRPO says how often each prompt stands there, RLOO goes by the attribute
         output = super()._generate_single_turn(asked, None, {}, *(1 for _ in more))
-        texts: list[str] = self.processing_class.batch_decode(completion_ids_of(output), skip_special_tokens=True)
-        return texts
+        return self._texts_of(output)
 
     @contextmanager
     def _one_each(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from selfrl.checkpoint import Part
 from selfrl.signals.ema import cosine_weight, ema_update_
-from selfrl.trainers.trl_surface import GroupTrainer, Rows, Setup, completion_ids_of
+from selfrl.trainers.trl_surface import GroupTrainer, Rows, Setup
 
 REFERENCE = "ref"  # TRL's name for the adapter that is the KL reference of a policy with one
 
@@ -149,11 +149,7 @@ class Teacher(GroupTrainer):
             # The teacher comes first: what is heard of the last generation, and what vLLM holds, is then the policy's.
             with self.teacher_voice():
                 outputs = [generate(*args, **kwargs) for _ in range(self.teacher.teacher_rollouts)]
-            texts = [
-                self.processing_class.batch_decode(completion_ids_of(output), skip_special_tokens=True)
-                for output in outputs
-            ]
-            self._teacher_texts = [list(row) for row in zip(*texts, strict=True)]
+            self._teacher_texts = [list(row) for row in zip(*map(self._texts_of, outputs), strict=True)]
         return generate(*args, **kwargs)
 
     def _forget_loaded_weights(self) -> None:

@@ -202,6 +202,11 @@ class GroupTrainer(_Below):
         """Whether a completion ended at the length limit, by TRL's own rule."""
         return completion_ids[-1] not in (*self.eos_token_ids, self._tokenizer.pad_token_id)
 
+    def _texts_of(self, output: Any) -> list[str]:
+        """What TRL's `_generate_single_turn` gives, as texts without special tokens."""
+        texts: list[str] = self.processing_class.batch_decode(completion_ids_of(output), skip_special_tokens=True)
+        return texts
+
     def _replacements(self, seen: set[str], seed: Sequence[int]) -> Iterator[Rows]:
         """Rows, whole pairs together, that may take the place of those whose ids were seen."""
         raise NotImplementedError
