@@ -31,7 +31,7 @@ class Group:
         ballots: keys of all who elected this prompt's own label: the completions and further voters, or a teacher's.
         undecided: pairs of keys that could not be compared: they may or may not mean the same.
         label: what was elected; None without a label.
-        columns: the columns and signals that the reward declares.
+        columns: what the completions brought, see [`PromptGroupReward.brought`].
     """
 
     prompt: str
@@ -53,7 +53,7 @@ class Member(NamedTuple):
     gold: Hashable  # only ever logged
     prompt: str
     text: str
-    columns: tuple[Any, ...]
+    columns: dict[str, Any]
 
 
 class PromptGroupReward(BaseReward):
@@ -97,6 +97,13 @@ class PromptGroupReward(BaseReward):
         """Figures of all groups, to log beside those of every vote."""
         return {}
 
+    def brought(self, batch: Batch) -> Mapping[str, Sequence[Any]]:
+        """What each completion of this process brings to its group, by name: what the reward declares, as it is.
+
+        A subclass that needs less brings less, as the mean of a signal: it travels between processes.
+        """
+        return {name: batch.column(name) for name in dict.fromkeys((*self.columns, *self.signals))}
+
     def group_ids(self, batch: Batch) -> Sequence[Hashable]:
         """What the completions of a group share."""
         return batch.prompt_ids
@@ -119,7 +126,8 @@ class PromptGroupReward(BaseReward):
     def _members(self, batch: Batch) -> list[Member]:
         none = [""] * len(batch.completions)
         voters = batch.column("teacher_completions" if self.voters == "teacher" else "voter_completions")
-        declared = [batch.column(name) for name in self._declared]
+        brought = self.brought(batch)
+        rows = zip(*brought.values(), strict=True) if brought else [()] * len(none)
         return [
             Member(group, answer, tuple(read_answer(text, mode=self.rule.mode) for text in heard or ()), *rest)
             for group, answer, heard, *rest in zip(
@@ -129,14 +137,10 @@ class PromptGroupReward(BaseReward):
                 (gold if isinstance(gold, str | Real) else None for gold in batch.column("answer")),
                 map(prompt_text, batch.prompts) if self.needs_texts else none,
                 batch.texts if self.needs_texts else none,
-                zip(*declared, strict=True) if declared else [()] * len(none),
+                (dict(zip(brought, row, strict=True)) for row in rows),
                 strict=True,
             )
         ]
-
-    @property
-    def _declared(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.columns, *self.signals)))
 
     def _decide(self, members: list[Member]) -> tuple[list[float | None], tuple[Metrics, list[GroupVote]]]:
         """Rewards of the global batch; figures and votes of its groups."""
@@ -185,7 +189,7 @@ class PromptGroupReward(BaseReward):
                 ballots=cast,
                 undecided=undecided,
                 label=label,
-                columns={name: tuple(members[row].columns[i] for row in rows) for i, name in enumerate(self._declared)},
+                columns={name: tuple(members[row].columns[name] for row in rows) for name in members[rows[0]].columns},
             )
             for rows, answers, group_keys, cast, label in zip(
                 question, own, keys, ballots, reversed(labels), strict=True
