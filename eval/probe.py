@@ -10,9 +10,10 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfrl.eval.jobs import Job, plan
+from selfrl.eval.question_votes import QuestionVote, question_votes
 from selfrl.eval.scoring import Sample, Scores, score
 from selfrl.eval.settings import Settings
-from selfrl.eval.shared_start import measured_once, start_file
+from selfrl.eval.shared_start import Measured, measured_once, start_file
 from selfrl.generation.hf import TransformersGenerator
 from selfrl.monitor.metrics_file import log_beside
 
@@ -26,9 +27,9 @@ class TaskProbe(TrainerCallback):
     Scores are logged as `probe/TASK/avg@n`, `probe/TASK/any_form`, `probe/TASK/no_answer`, `probe/TASK/truncated`,
     `probe/TASK/tokens` and, for several completions, `probe/TASK/maj@n`, next to the trainer's own, and kept in
     `history` as (step, scores). With a `final` measure the start and the end are measured by that one, logged under
-    `probe/TASK/final/` and kept in `ends`; the curve's first and last point are then its first questions and
-    completions. Only the main process evaluates, with transformers, whatever writes the rollouts; not under FSDP or
-    ZeRO-3, where it holds only a part of the weights.
+    `probe/TASK/final/` and kept in `ends`, each question's vote in `questions`; the curve's first and last point are
+    then its first questions and completions. Only the main process evaluates, with transformers, whatever writes the
+    rollouts; not under FSDP or ZeRO-3, where it holds only a part of the weights.
 
     Args:
         job: what to ask, see [`selfrl.eval.jobs.plan`].
@@ -39,6 +40,7 @@ class TaskProbe(TrainerCallback):
     Attributes:
         history: (step, scores) of the probe.
         ends: (step, scores) of the final measure.
+        questions: (step, votes of its questions) of the final measure.
         starts: folder where runs that begin with the same weights share what the first of them measured; None for a
             run that measures its own.
 
@@ -56,6 +58,7 @@ class TaskProbe(TrainerCallback):
         self.starts: Path | None = None
         self.history: list[tuple[int, Scores]] = []
         self.ends: list[tuple[int, Scores]] = []
+        self.questions: list[tuple[int, list[QuestionVote]]] = []
         self._trainer: Any = None
 
     @classmethod
@@ -95,14 +98,14 @@ class TaskProbe(TrainerCallback):
         """Scores of a model in memory."""
         return self._score(self.job, self._samples(self.job, model, tokenizer))
 
-    def measure_end(self, model: Any, tokenizer: Any) -> tuple[Scores, Scores]:
-        """Scores of a model in memory by the probe and by its final measure, of the same completions."""
+    def measure_end(self, model: Any, tokenizer: Any) -> Measured:
+        """Scores of a model in memory by the probe and by its final measure, of the same completions; its votes."""
         assert self.final is not None
         samples = self._samples(self.final, model, tokenizer)
         kept, n = _ids(self.job), self.job.sampling.n
         asked = zip(self.final.questions.questions, samples, strict=True)
         narrow = [group[:n] for question, group in asked if question.id in kept]
-        return self._score(self.job, narrow), self._score(self.final, samples)
+        return Measured([self._score(self.job, narrow), self._score(self.final, samples)], question_votes(samples))
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Measure the start; a resumed run has measured it."""
@@ -127,18 +130,19 @@ class TaskProbe(TrainerCallback):
             )
         else:
             measured = self._measured(model, processing_class, at_an_end)
-        self.history.append((step, measured[0]))
-        logs = _figures(name, measured[0])
-        for scores in measured[1:]:
+        self.history.append((step, measured.scores[0]))
+        logs = _figures(name, measured.scores[0])
+        for scores in measured.scores[1:]:
             self.ends.append((step, scores))
+            self.questions.append((step, measured.votes))
             logs |= _figures(f"{name}/final", scores)
         if self._trainer is not None:
             log_beside(self._trainer, args, state, logs)
 
-    def _measured(self, model: Any, tokenizer: Any, at_an_end: bool) -> list[Scores]:
+    def _measured(self, model: Any, tokenizer: Any, at_an_end: bool) -> Measured:
         if self.final is not None and at_an_end:
-            return list(self.measure_end(model, tokenizer))
-        return [self.measure(model, tokenizer)]
+            return self.measure_end(model, tokenizer)
+        return Measured([self.measure(model, tokenizer)], [])
 
     def _samples(self, job: Job, model: Any, tokenizer: Any) -> list[list[Sample]]:
         generator = TransformersGenerator(model, tokenizer, self.batch_size)

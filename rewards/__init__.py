@@ -20,6 +20,11 @@ from selfrl.rewards.prompt_groups import PromptGroupReward
 from selfrl.rewards.proposer_reward import ProposerReward
 from selfrl.rewards.repetition import RepetitionReward
 from selfrl.rewards.reward_model import RewardModelReward
+from selfrl.rewards.robust_votes.diversity import DiversityReward
+from selfrl.rewards.robust_votes.novelty import NoveltyReward
+from selfrl.rewards.robust_votes.selective_complementary import SelectiveComplementaryReward
+from selfrl.rewards.robust_votes.soft_vote import SoftVote
+from selfrl.rewards.robust_votes.step_confidence import StepConfidenceVote
 from selfrl.rewards.semantic_entropy import SemanticEntropyReward
 from selfrl.rewards.shopping import RationaleCertaintyReward, ShopActionReward, ShopFormatReward
 
@@ -29,11 +34,13 @@ __all__ = [
     "BaseReward",
     "BoundaryReward",
     "ContrastiveAgreementReward",
+    "DiversityReward",
     "EntropyReward",
     "ExecutionReward",
     "FormatReward",
     "LogProbabilityReward",
     "MajorityVoteReward",
+    "NoveltyReward",
     "PairwiseSelfReward",
     "PretextReward",
     "PromptGroupReward",
@@ -42,8 +49,11 @@ __all__ = [
     "RationaleCertaintyReward",
     "RepetitionReward",
     "RewardModelReward",
+    "SelectiveComplementaryReward",
     "SelfCertaintyReward",
     "SemanticEntropyReward",
     "ShopActionReward",
     "ShopFormatReward",
+    "SoftVote",
+    "StepConfidenceVote",
 ]

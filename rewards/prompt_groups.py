@@ -104,6 +104,18 @@ class PromptGroupReward(BaseReward):
         """
         return {name: batch.column(name) for name in dict.fromkeys((*self.columns, *self.signals))}
 
+    def elect(
+        self, ballots: Sequence[str | None], undecided: Pairs, columns: Mapping[str, Sequence[Any]]
+    ) -> str | None:
+        """The label that a group's ballots elect, by `rule`.
+
+        Args:
+            ballots: keys of the completions, then of further voters.
+            undecided: pairs of keys that could not be compared.
+            columns: what the completions brought.
+        """
+        return self.rule.label(ballots, undecided)
+
     def group_ids(self, batch: Batch) -> Sequence[Hashable]:
         """What the completions of a group share."""
         return batch.prompt_ids
@@ -179,7 +191,11 @@ class PromptGroupReward(BaseReward):
         merged, undecided = self.rule.merged(*own, *others)
         keys, heard = merged[: len(own)], merged[len(own) :]
         ballots = heard if self.voters == "teacher" else [a + b for a, b in zip(keys, heard, strict=True)]
-        labels = [self.rule.label(cast, undecided) for cast in ballots]
+        columns = [
+            {name: tuple(members[row].columns[name] for row in rows) for name in members[rows[0]].columns}
+            for rows in question
+        ]
+        labels = [self.elect(cast, undecided, of) for cast, of in zip(ballots, columns, strict=True)]
         return [
             Group(
                 prompt=members[rows[0]].prompt,
@@ -189,10 +205,10 @@ class PromptGroupReward(BaseReward):
                 ballots=cast,
                 undecided=undecided,
                 label=label,
-                columns={name: tuple(members[row].columns[name] for row in rows) for name in members[rows[0]].columns},
+                columns=of,
             )
-            for rows, answers, group_keys, cast, label in zip(
-                question, own, keys, ballots, reversed(labels), strict=True
+            for rows, answers, group_keys, cast, of, label in zip(
+                question, own, keys, ballots, columns, reversed(labels), strict=True
             )
         ]
 

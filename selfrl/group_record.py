@@ -42,6 +42,7 @@ class GroupRecord:
         signals: mean over tokens of each token signal that a reward asked for; None where it could not be computed.
         task: the row's pretext task, see [`selfrl.rewards.pretext.task_of`]; None without one.
         stage: of that task, in a curriculum.
+        rows: the group's row numbers in the batch, processes' rows in the order of their ranks.
     """
 
     prompt_id: str
@@ -55,6 +56,7 @@ class GroupRecord:
     signals: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     task: str | None = None
     stage: int | None = None
+    rows: tuple[int, ...] = ()
 
     @property
     def votes(self) -> Counter[str]:

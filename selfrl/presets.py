@@ -29,6 +29,19 @@ _CO_REWARDING = {
     "max_completion_length": 3072,
 }
 
+_TTRL_LIKE: dict[str, Any] = {
+    "trainer": "grpo",
+    "loss_type": "grpo",
+    "beta": 0.001,
+    "prompts_per_step": 8,
+    "num_generations": 32,
+    "num_generations_train": 16,
+    "learning_rate": 5e-7,
+    "temperature": 1.0,
+    "max_prompt_tokens": 512,
+    "max_completion_length": 3072,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     # 2508.00410, data side
     "co_rewarding_i": {**_CO_REWARDING, "beta": 0.005, "rewards": {"ContrastiveAgreementReward": {}}},
@@ -149,5 +162,43 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_prompt_tokens": 1024,
         "max_completion_length": 2048,
         "rewards": {"PretextReward": {}},
+    },
+    # 2603.19880, from the authors' launch script: 32 vote, the first 16 are trained on. Lengths and the coefficient of the
+    # KL term, which is on, are TTRL's
+    "scrl": {
+        **_TTRL_LIKE,
+        "temperature": 0.6,
+        "rewards": {
+            "SelectiveComplementaryReward": {"consensus": 0.375, "margin": 0.125, "rare": 0.125, "form": "continuous"}
+        },
+    },
+    # 2509.15194: 64 vote and are compared with each other, the first 32 are trained on. Lengths are TTRL's; the authors'
+    # embeddings are Qwen3-Embedding-4B's (`vectors: sentence-transformers:Qwen/Qwen3-Embedding-4B`)
+    "evol_rl": {
+        **_TTRL_LIKE,
+        "num_generations": 64,
+        "num_generations_train": 32,
+        "rewards": {"NoveltyReward": {}},
+    },
+    # 2510.06783: 20 pictures. Lengths and the KL term are TTRL's
+    "ttrv": {**_TTRL_LIKE, "num_train_epochs": 2, "rewards": {"SoftVote": {}}},
+    # 2506.08745; prompts a step and lengths are not published
+    "covo": {
+        "trainer": "rloo",
+        "beta": 1e-4,
+        "num_generations": 16,
+        "learning_rate": 5e-7,
+        "max_completion_length": 3072,
+        "rewards": {"ConsistencyVolatilityReward": {}},
+    },
+    # 2509.02534; lengths are not published
+    "darling": {
+        "trainer": "grpo",
+        "scale_rewards": "none",
+        "num_generations": 8,
+        "prompts_per_step": 256,
+        "learning_rate": 1e-6,
+        "max_completion_length": 3072,
+        "rewards": {"DiversityReward": {}},
     },
 }

@@ -14,6 +14,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import torch
@@ -21,6 +22,7 @@ import trl
 import yaml
 
 import selfrl.rewards
+import selfrl.shaping
 from selfrl.models import model_path
 from selfrl.presets import PRESETS
 from selfrl.prompting.alternation import PromptAlternation
@@ -28,6 +30,7 @@ from selfrl.prompting.run_record import read_prompt
 from selfrl.recipe_keys import Recipe
 from selfrl.selfplay.live_pool import LivePool
 from selfrl.selfplay.recipe_parts import live_pool_of
+from selfrl.shaping import Shaper
 from selfrl.suggest import refuse_unknown
 from selfrl.trainers import (
     CurriculumConfig,
@@ -37,6 +40,8 @@ from selfrl.trainers import (
     NFTTrainer,
     RLOOConfig,
     RLOOTrainer,
+    RLSCConfig,
+    RLSCTrainer,
     RoleConfig,
     TeacherConfig,
 )
@@ -45,6 +50,7 @@ TRAINERS: dict[str, tuple[type, type]] = {
     "grpo": (GRPOConfig, GRPOTrainer),
     "nft": (NFTConfig, NFTTrainer),
     "rloo": (RLOOConfig, RLOOTrainer),
+    "rlsc": (RLSCConfig, RLSCTrainer),
 }
 
 
@@ -67,6 +73,7 @@ class Plan:
         config: the trainer's configuration.
         model: TRL's ModelConfig.
         rewards: built, in the recipe's order.
+        shapers: of advantages, built, in the recipe's order.
         paired: whether both views of a prompt are trained on.
         teacher: its settings, if there is one.
         curriculum: its settings, if there is one.
@@ -80,6 +87,7 @@ class Plan:
     config: Any
     model: Any
     rewards: tuple[Any, ...]
+    shapers: tuple[Shaper, ...]
     paired: bool
     teacher: TeacherConfig | None
     curriculum: CurriculumConfig | None
@@ -178,7 +186,8 @@ def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
     if model.model_name_or_path is None:
         raise ValueError("The recipe names no model: set model_name_or_path (or `tiny`).")
     model.model_name_or_path = model_path(model.model_name_or_path)
-    rewards = tuple(build_reward(name, options) for name, options in recipe.reward_arguments.items())
+    rewards = tuple(built(name, options) for name, options in recipe.reward_arguments.items())
+    shapers = tuple(built(name, options, selfrl.shaping) for name, options in recipe.shaping_arguments.items())
     paired, keep_teacher = recipe.paired, recipe.teacher
     if paired is None:
         paired = any("pair_id" in getattr(reward, "columns", ()) for reward in rewards)
@@ -194,6 +203,7 @@ def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
         _made(config_class, typed),
         model,
         rewards,
+        shapers,
         paired,
         teacher if keep_teacher else None,
         curriculum if recipe.curriculum else None,
@@ -245,23 +255,24 @@ def read_recipe_file(path: Path) -> dict[str, Any]:
     return values
 
 
-def build_reward(name: str, options: Mapping[str, Any]) -> Any:
-    """A reward of `selfrl.rewards`, or of a module of one's own as `module.Class`.
+def built(name: str, options: Mapping[str, Any], package: ModuleType = selfrl.rewards) -> Any:
+    """A reward of `selfrl.rewards`, or a shaper of `selfrl.shaping`; one of a module of one's own as `module.Class`.
 
     Raises:
         ValueError: for an unknown name, or arguments that it does not take.
 
     Example:
-        >>> build_reward("RandomReward", {"p": 0.5}).__name__
+        >>> built("RandomReward", {"p": 0.5}).__name__
         'RandomReward'
     """
     module_name, _, class_name = name.rpartition(".")
-    module = importlib.import_module(module_name) if module_name else selfrl.rewards
+    module = importlib.import_module(module_name) if module_name else package
+    kind = "reward" if package is selfrl.rewards else "shaper"
     if not hasattr(module, class_name):
-        valid = list(selfrl.rewards.__all__)
+        valid = list(package.__all__)
         nearest = difflib.get_close_matches(class_name, valid, n=1, cutoff=0.3)
-        raise ValueError(f"Unknown reward {name!r}: did you mean {nearest[0] if nearest else valid}?")
+        raise ValueError(f"Unknown {kind} {name!r}: did you mean {nearest[0] if nearest else valid}?")
     try:
         return getattr(module, class_name)(**options)
     except TypeError as error:
-        raise ValueError(f"The reward {name} does not take these arguments: {error}.") from error
+        raise ValueError(f"The {kind} {name} does not take these arguments: {error}.") from error

@@ -25,6 +25,8 @@ class Recipe:
         teacher: keep a teacher (a moving average of the policy) as KL reference. Default: whether a reward asks for it.
         curriculum: weigh the groups of pretext tasks by what they teach, see
             [`selfrl.trainers.curriculum.CurriculumConfig`], whose `curriculum_stages` moves them from easy to hard.
+        shaping: what changes advantages after the baseline: class names of `selfrl.shaping` (or `module.Class`) to
+            their keyword arguments; as a flag, JSON or one bare name.
         roles: take advantages by the rows' column `role`, see [`selfrl.trainers.role_baselines.RoleConfig`].
         pool: let the prompts evolve while training goes on: keys of [`selfrl.selfplay.recipe_parts.live_pool_of`], as
             {creator: {ProceduralCreator: {space: chains}}, every: 2}; `evaluation` lists files, tasks or texts that
@@ -57,6 +59,7 @@ class Recipe:
     teacher: bool | None = None
     curriculum: bool = False
     roles: bool = False
+    shaping: str | None = None
     pool: str | None = None
     system_prompt: str | None = None
     prompt: str | None = None
@@ -68,6 +71,7 @@ class Recipe:
     probe: str | None = None
     dry_run: bool = False
     reward_arguments: dict[str, dict[str, Any]] = field(init=False)
+    shaping_arguments: dict[str, dict[str, Any]] = field(init=False)
     probe_keys: dict[str, Any] | None = field(init=False)
     pool_keys: dict[str, Any] | None = field(init=False)
 
@@ -82,7 +86,10 @@ class Recipe:
             raise ValueError("Both `prompt` and `system_prompt` are set: drop one of them.")
         if self.prompt_every is not None and self.prompt is None:
             raise ValueError("`prompt_every` needs `prompt`: name the run of `selfrl optimize` to start from.")
-        self.reward_arguments = reward_arguments_of(self.rewards)
+        self.reward_arguments = arguments_of(self.rewards, "rewards", "MajorityVoteReward")
+        self.shaping_arguments = {}
+        if self.shaping is not None:
+            self.shaping_arguments = arguments_of(self.shaping, "shaping", "EntropyReshaping")
         self.probe_keys = _mapping(self.probe, "probe", '{"task": "gsm8k", "every": 50}')
         self.pool_keys = _mapping(self.pool, "pool", '{"creator": "ProceduralCreator"}')
 
@@ -99,14 +106,19 @@ def _mapping(value: Any, key: str, example: str) -> dict[str, Any] | None:
     return value
 
 
-def reward_arguments_of(value: Any) -> dict[str, dict[str, Any]]:
-    """Names of rewards and their arguments, from a YAML mapping, the same as JSON, or one bare name.
+def arguments_of(value: Any, key: str, example: str) -> dict[str, dict[str, Any]]:
+    """Names of classes and their arguments, from a YAML mapping, the same as JSON, or one bare name.
+
+    Args:
+        value: of the key.
+        key: whose value it is.
+        example: a class that it may name.
 
     Raises:
         ValueError: for anything else.
 
     Example:
-        >>> reward_arguments_of("AccuracyReward")
+        >>> arguments_of("AccuracyReward", "rewards", "MajorityVoteReward")
         {'AccuracyReward': {}}
     """
     if isinstance(value, str):
@@ -115,5 +127,5 @@ def reward_arguments_of(value: Any) -> dict[str, dict[str, Any]]:
         except json.JSONDecodeError:
             value = {value: {}}
     if not isinstance(value, dict) or not value:
-        raise ValueError('`rewards` must map reward names to arguments, as in {"MajorityVoteReward": {}}.')
+        raise ValueError(f'`{key}` must map names to arguments, as in {{"{example}": {{}}}}.')
     return {name: options or {} for name, options in value.items()}

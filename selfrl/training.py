@@ -96,6 +96,7 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
         teacher=plan.teacher,
         curriculum=plan.curriculum,
         roles=plan.roles,
+        shaping=copy.deepcopy(plan.shapers),  # they remember prompts; another run begins anew
         pool=_pool(plan),
     )
     trainer.remove_callback(ProgressCallback)
@@ -155,6 +156,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         "curriculum": "none"
         if plan.curriculum is None
         else "difficulty x dispersion" + (", stages" if plan.curriculum.curriculum_stages else ""),
+        "shaping": ", ".join(f"{name}({options or ''})" for name, options in recipe.shaping_arguments.items())
+        or "none",
         "roles": "none" if plan.roles is None else plan.roles.role_method,
         "pool": "none" if plan.pool is None else _described(plan.pool),
         "generation batch": f"{prompts} {'pairs' if views == 2 else 'prompts'} x {views} view(s) x "

@@ -193,6 +193,7 @@ COMPARISONS = {
     "compare/self_play": SELF_PLAY,
     "compare/self_play_gate": SELF_PLAY._replace(length=300),
     "compare/self_play_writer": SELF_PLAY,
+    "compare/robust_votes": Numbers(3e-5, "constant_with_warmup", 5, 0.1, 8, 8, 8, 1, None, 40, 120),
     "compare/nft": Numbers(3e-5, "constant_with_warmup", 10, 0, 8, 8, 4, 16, None, 40, 480),
 }
 ONLINE = Numbers(1e-6, "constant", 0, 0.01, 5, 5, 128, 1, None, 2048, 15)
@@ -214,6 +215,10 @@ EVOLVING: dict[str, tuple[int, int, Numbers | tuple[object, ...]]] = {
 PRESET_NUMBERS = {
     "ttrl": Numbers(5e-7, "cosine", 0.03, 0.001, 64, 32, 1, 8, 512, 3072, "3 epochs"),  # TRL's number of epochs
     "srt": Numbers(1e-6, "constant", 0, 0.001, 32, 32, 16, 1, 1024, 3072, "1 epochs"),
+    "scrl": Numbers(5e-7, "linear", 0, 0.001, 32, 16, 8, 1, 512, 3072, "3 epochs"),
+    "evol_rl": Numbers(5e-7, "linear", 0, 0.001, 64, 32, 8, 1, 512, 3072, "3 epochs"),
+    "ttrv": Numbers(5e-7, "linear", 0, 0.001, 32, 16, 8, 1, 512, 3072, "2 epochs"),
+    "darling": Numbers(1e-6, "linear", 0, 0, 8, 8, 256, 1, None, 3072, "3 epochs"),
 }
 
 
@@ -264,9 +269,10 @@ def test_every_arm_of_a_comparison_has_its_documented_numbers(name: str, tmp_pat
     for arm, keys in comparison.arms.items():
         path = tmp_path / f"{arm}.yaml"
         start = {"model_name_or_path": "tiny", "dataset": "tiny"} if name.startswith("ssl4rl") else {}
-        start |= {"model_name_or_path": "tiny"} if name.startswith("compare/self_play") else {}
+        start |= {"model_name_or_path": "tiny"} if name.startswith(("compare/self_play", "compare/robust")) else {}
         path.write_text(yaml.safe_dump({**comparison.shared, **keys, **start}))
-        assert numbers(parse_recipe([str(path), "--dry_run"])) == COMPARISONS[name]
+        beta = 0 if arm == "rlsc" else COMPARISONS[name].beta  # it has no KL term
+        assert numbers(parse_recipe([str(path), "--dry_run"])) == COMPARISONS[name]._replace(beta=beta)
 
 
 @pytest.mark.parametrize("name", EVOLVING)

@@ -14,7 +14,7 @@ LEVELS = (
     "ground",
     *("answers", "signals"),
     *("generation", "data"),
-    *("preferences", "rewards", "monitor"),
+    *("preferences", "rewards", "monitor", "shaping"),
     *("trainers", "prompting", "eval", "pretext", "selfplay"),
     *("recipe", "compare", "evolve", "plan", "recipes"),
     "cli",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from rich.console import Console
 
+from selfrl.compare.result_text import result_text
 from selfrl.compare.side_by_side import end_with_parent
 from selfrl.eval.probe import TaskProbe
 from selfrl.files import write_whole
@@ -67,7 +67,7 @@ def train_arm(run: ArmRun, threads: int) -> None:
             sys.stdout.flush()  # so that the error stands last
             traceback.print_exc()
             sys.exit(1)
-    write_whole(run.result, json.dumps(result, indent=1) + "\n")
+    write_whole(run.result, result_text(result))
 
 
 def _trained(run: ArmRun) -> dict[str, Any]:
@@ -85,6 +85,7 @@ def _trained(run: ArmRun) -> dict[str, Any]:
         "seed": run.seed,
         "curve": [{"step": step, **asdict(scores)} for step, scores in probe.history],
         "ends": [{"step": step, **asdict(scores)} for step, scores in probe.ends],
+        "questions": [{"step": step, "votes": [vote.row() for vote in votes]} for step, votes in probe.questions],
         "labels": label_curve(read_metrics(run.folder / "metrics.jsonl")),
         "seconds": time.perf_counter() - started,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from scipy.stats import t
 
+from selfrl.compare.fates import FATES_HEAD, fate_rows, fates_note
+from selfrl.compare.result_text import result_text
 from selfrl.files import write_whole
 from selfrl.tables import markdown_table, percent, wrapping_table
 
@@ -101,7 +102,7 @@ def mean_curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int,
 def write_report(
     out: Path, command: str, results: Sequence[dict[str, Any]], console: Console, failed: Sequence[str] = ()
 ) -> None:
-    """Print the table, and write `report.md`, `results.json` and `comparison.png` into `out`.
+    """Print the tables, and write `report.md`, `results.json` and `comparison.png` into `out`.
 
     Args:
         out: the folder.
@@ -117,13 +118,19 @@ def write_report(
     paired = differences(results)
     if paired:
         console.print(wrapping_table(PAIRED_HEAD, paired))
+    arms = [row[0] for row in rows]
+    became = fate_rows(results, arms)
+    if became:
+        console.print(wrapping_table(FATES_HEAD, became))
+        console.print(fates_note(results))
     lines = ["# Comparison", "", note, *(f"\n{sentence}" for sentence in failed), "", *markdown_table(HEAD, rows)]
     lines += ["", *markdown_table(PAIRED_HEAD, paired)] if paired else []
+    lines += ["", fates_note(results), "", *markdown_table(FATES_HEAD, became)] if became else []
     lines += ["", "![accuracy and pseudo-labels against the step](comparison.png)", ""]
     lines += ["Each run's folder holds its recipe, `log.txt`, `metrics.jsonl`, and what the recipe has it save.", ""]
     write_whole(out / "report.md", "\n".join(lines))
-    write_whole(out / "results.json", json.dumps({"command": command, "runs": results}, indent=1) + "\n")
-    plot(out / "comparison.png", results, [row[0] for row in rows])
+    write_whole(out / "results.json", result_text({"command": command, "runs": results}))
+    plot(out / "comparison.png", results, arms)
     console.print(f"Report: {out / 'report.md'}, plot: {out / 'comparison.png'}", soft_wrap=True)
 
 

@@ -12,8 +12,8 @@ import torch
 
 from selfrl.evolve.dpo_training import DPOPlan, parse_dpo
 from selfrl.generation.load import Backend
-from selfrl.recipe import Plan, build_reward, plan_of, read_recipe_file
-from selfrl.recipe_keys import reward_arguments_of
+from selfrl.recipe import Plan, built, plan_of, read_recipe_file
+from selfrl.recipe_keys import arguments_of
 from selfrl.selfplay.creator import Creator, TrainedCreator
 from selfrl.selfplay.curriculum_settings import CurriculumSettings
 from selfrl.selfplay.loop_settings import LoopSettings
@@ -159,5 +159,5 @@ def _parsed(training: Mapping[str, Any], dry_run: bool, where: str) -> tuple[Pla
     keys = {key: value for key, value in training.items() if key not in ("trainer", "rewards")}
     if dry_run and not torch.cuda.is_available():
         keys["use_cpu"] = True
-    arguments = reward_arguments_of(training["rewards"])
-    return parse_dpo({**keys, **_FILES}), tuple(build_reward(name, options) for name, options in arguments.items())
+    arguments = arguments_of(training["rewards"], "rewards", "MajorityVoteReward")
+    return parse_dpo({**keys, **_FILES}), tuple(built(name, options) for name, options in arguments.items())

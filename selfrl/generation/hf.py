@@ -15,6 +15,7 @@ from transformers import (
     StoppingCriteria,
 )
 
+from selfrl.generation.continuations import Continuation, mean_log_probs
 from selfrl.generation.lean import can_be_lean, lean_generate
 from selfrl.generation.processors import load_processor, picture_inputs, pictures_of, sees, tokenizer_of
 from selfrl.generation.protocol import Generation, Prompt, Sampling, cut
@@ -76,6 +77,10 @@ class TransformersGenerator:
         finally:
             self.model.train(was_training)
         return groups
+
+    def mean_log_probs(self, continuations: Sequence[Continuation]) -> list[float]:
+        """See [`selfrl.generation.continuations.ContinuationScorer`]."""
+        return mean_log_probs(self.model, self.processor, continuations, self.batch_size)
 
     def close(self) -> None:
         """Nothing is held beyond the model."""

@@ -4,6 +4,7 @@ from selfrl.trainers.curriculum import CurriculumConfig
 from selfrl.trainers.grpo import GRPOConfig, GRPOTrainer
 from selfrl.trainers.nft import NFTConfig, NFTTrainer
 from selfrl.trainers.rloo import RLOOConfig, RLOOTrainer
+from selfrl.trainers.rlsc import RLSCConfig, RLSCTrainer
 from selfrl.trainers.role_baselines import RoleConfig
 from selfrl.trainers.teacher import TeacherConfig
 
@@ -15,6 +16,8 @@ __all__ = [
     "NFTTrainer",
     "RLOOConfig",
     "RLOOTrainer",
+    "RLSCConfig",
+    "RLSCTrainer",
     "RoleConfig",
     "TeacherConfig",
 ]

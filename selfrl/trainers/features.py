@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from trl.trainer.utils import get_config_model_id
 
 from selfrl.generation.vllm_cpu import prepare_vllm_on_cpu
+from selfrl.shaping.shaper import Shaper
 from selfrl.trainers.abstentions import Abstentions
 from selfrl.trainers.adaptive_votes import AdaptiveVotes
+from selfrl.trainers.advantage_shaping import AdvantageShaping
 from selfrl.trainers.checkpointing import Checkpointing
 from selfrl.trainers.checks import check_dataset
 from selfrl.trainers.completion_pictures import CompletionPictures
@@ -36,6 +39,7 @@ class Features(
     VoteCount,  # takes rewards and rows away, after all rewards are known and recorded
     Abstentions,  # changes rewards that TRL would misread, after they are recorded as they are
     Curriculum,  # weighs advantages by the batch's records
+    AdvantageShaping,
     Roles,  # takes advantages by the rewards of whole batches, before any row is dropped
     PoolSource,  # takes groups away by the batch's records, and draws prompts before any other source does
     CompletionPictures,
@@ -78,6 +82,7 @@ class Features(
         curriculum: CurriculumConfig | None = None,
         pool: GrowingPool | None = None,
         roles: RoleConfig | None = None,
+        shaping: Sequence[Shaper] = (),
         **options: Any,
     ) -> None:
         if reward_funcs is None:
@@ -94,7 +99,9 @@ class Features(
             "quantization_config": quantization_config,
             "peft_config": peft_config,
         }
-        setup = Setup(model, rewards, args, train_dataset, eval_dataset, teacher, curriculum, pool, roles, options)
+        setup = Setup(
+            model, rewards, args, train_dataset, eval_dataset, teacher, curriculum, pool, roles, list(shaping), options
+        )
         self._check(setup)
         super().__init__(  # type: ignore[call-arg]  # TRL's, below the mixins
             model, rewards, args, train_dataset, eval_dataset, **options

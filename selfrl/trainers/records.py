@@ -147,6 +147,7 @@ def records_of(
                 signals={name: tuple(fact.signals[name] for fact in members) for name in members[0].signals},
                 task=members[0].task,
                 stage=members[0].stage,
+                rows=vote.rows,
             )
         )
     return records

@@ -91,11 +91,7 @@ class Roles(GroupTrainer):
         for game, role in dict.fromkeys((game, role) for game, role, _ in rows):
             if self.roles.role_method == "rae":
                 self._metrics["train"][f"roles/{game}/{role}"].append(self.role_means.mean(game, role))
-        logged = self._logs["advantages"]
-        for _ in range(min(len(advantages), len(logged))):
-            logged.pop()
-        logged.extend(advantages)
-        output["advantages"] = output["advantages"].new_tensor(advantages[start : start + len(mine)])
+        self._set_advantages(output, advantages, start)
         return output
 
     def _role_advantages(self, rows: list[tuple[str, str, str]], rewards: list[float]) -> list[float]:

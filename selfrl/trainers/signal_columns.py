@@ -43,14 +43,15 @@ class SignalColumns(GroupTrainer):
 
     def _check(self, setup: Setup) -> None:
         super()._check(setup)
-        wanted = wanted_signals(setup.reward_funcs)
+        wanted = wanted_signals([*setup.reward_funcs, *setup.shapers])
         if wanted and (foreign := setup.given("tools", "environment_factory", "rollout_func")):
             raise ValueError(
                 f"Token signals cannot be computed with {foreign}: drop it, or the rewards that need them."
             )
         blended = getattr(setup.args, "multi_objective_aggregation", None) == "normalize_then_sum"
         weights = setup.args.reward_weights or [1.0] * len(setup.reward_funcs)
-        if wanted and sum(weight != 0 for weight in weights) > 1 and not blended:
+        heard = wanted_signals(setup.reward_funcs)
+        if heard and sum(weight != 0 for weight in weights) > 1 and not blended:
             warnings.warn(
                 "Confidence rewards have no common scale with the others, so the largest swamps them: set "
                 "multi_objective_aggregation to normalize_then_sum (GRPO), or train on one reward.",
@@ -59,7 +60,7 @@ class SignalColumns(GroupTrainer):
 
     def _attach(self, setup: Setup) -> None:
         super()._attach(setup)
-        self._wanted = wanted_signals(setup.reward_funcs)
+        self._wanted = wanted_signals([*setup.reward_funcs, *setup.shapers])
         self._wanted_tensors = tuple(name for name in NAMES if name in self._wanted)
         self._hidden: list[torch.Tensor] | None = None
         self._signals: dict[str, list[torch.Tensor | None]] = {}

@@ -168,6 +168,7 @@ class Setup:
         curriculum: see [`selfrl.trainers.curriculum.Curriculum`].
         pool: see [`selfrl.trainers.pool_source.PoolSource`].
         roles: see [`selfrl.trainers.role_baselines.Roles`].
+        shapers: see [`selfrl.trainers.advantage_shaping.AdvantageShaping`].
         options: the rest, which goes to TRL as it is.
     """
 
@@ -180,6 +181,7 @@ class Setup:
     curriculum: Any = None
     pool: Any = None
     roles: Any = None
+    shapers: list[Any] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
     def given(self, *names: str) -> str | None:
@@ -210,6 +212,21 @@ class GroupTrainer(_Below):
     def _replacements(self, seen: set[str], seed: Sequence[int]) -> Iterator[Rows]:
         """Rows, whole pairs together, that may take the place of those whose ids were seen."""
         raise NotImplementedError
+
+    def _set_advantages(self, output: Batch, advantages: Sequence[float], start: int) -> None:
+        """Put others in the place of TRL's, in the batch and in the table of completions.
+
+        Args:
+            output: of this process.
+            advantages: of the rows of all processes.
+            start: this process's first row.
+        """
+        logged = self._logs["advantages"]
+        for _ in range(min(len(advantages), len(logged))):
+            logged.pop()
+        logged.extend(advantages)
+        mine = advantages[start : start + len(output["advantages"])]
+        output["advantages"] = output["advantages"].new_tensor(mine)
 
     def teacher_voice(self) -> AbstractContextManager[None]:
         """The teacher generates while this is open."""

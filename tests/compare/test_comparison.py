@@ -72,7 +72,9 @@ def test_a_comparison_runs_its_arms_writes_its_report_and_goes_on(tmp_path: Path
         assert all({"avg", "maj", "no_answer", "truncated", "pass_at"} <= set(point) for point in result["curve"])
         assert [step for step, _ in result["labels"]] == [1, 2]
         assert all(0 <= value <= 1 for _, value in result["labels"])
+        assert result["questions"] == []  # kept of a final measure only
     report = (out / "report.md").read_text()
+    assert "tercile" not in report
     assert "| teacher |" in report
     assert "| certainty |" in report
     assert (out / "comparison.png").stat().st_size > 10_000
@@ -130,8 +132,13 @@ def test_any_task_and_any_model_can_be_compared(
         result = result_of(out, arm)
         assert [(point["step"], point["questions"], point["n"]) for point in result["curve"]] == [(0, 5, 2), (2, 5, 2)]
         assert [(point["step"], point["questions"], point["n"]) for point in result["ends"]] == [(0, 12, 3), (2, 12, 3)]
+        votes = {point["step"]: point["votes"] for point in result["questions"]}
+        assert list(votes) == [0, 2]
+        assert all([(row[0], row[1]) for row in rows] == [(i, 3) for i in range(12)] for rows in votes.values())
     assert len(list((out / "starts").glob("*.json"))) == 1
     assert result_of(out, "format")["ends"][0] == result_of(out, "chance")["ends"][0]
+    assert result_of(out, "format")["questions"][0] == result_of(out, "chance")["questions"][0]
+    assert "| chance | all |" in (out / "report.md").read_text()
 
 
 @pytest.mark.slow
@@ -267,6 +274,29 @@ def test_the_report_names_what_was_measured_and_what_failed(tmp_path: Path) -> N
         assert "avg@8 in percent, 250 questions x 8 samples, means over seeds 0, 1; 95 % of one start 60.0–70.0" in text
         assert "the best of a curve of 100 x 4. Printed by `selfrl compare x.yaml`." in text
     assert "\nup seed 2 failed.\n" in report
+
+
+def test_a_comparison_goes_on_from_results_that_kept_no_votes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    path = recipe(tmp_path, probe={**PROBE, "final": {"questions": 12, "n": 3}})
+    comparison = Comparison.read(Path(path))
+    runs = comparison.runs(out, ["teacher", "certainty"], [3])
+    comparison.prepare(runs)
+    for one in runs:
+        old = {**run(one.arm, one.seed, [0.5, 0.9], ends=(0.6, 0.75)), "seconds": 1.0}
+        one.result.write_text(json.dumps(old, indent=1) + "\n")
+    assert main(["compare", path, "--out", str(out)]) == 0
+    assert "tercile" not in (out / "report.md").read_text()
+    votes = [{"step": step, "votes": [[0, 3, 0.3333, 0.6667, maj], [1, 3, 1, 1, 1]]} for step, maj in ((0, 0), (2, 1))]
+    runs[1].result.write_text(json.dumps({**json.loads(runs[1].result.read_text()), "questions": votes}))
+    assert main(["compare", path, "--out", str(out)]) == 0
+    report = (out / "report.md").read_text()
+    assert "2 questions by the majority of 3 completions" in report
+    assert "1 of 2 runs kept the votes." in report
+    assert "| certainty | all | 50.0 → 100.0 | 50.0 | 50.0 | 0.0 | 0.0 |" in report
+    assert "| teacher | all |" not in report
+    written = json.loads((out / "results.json").read_text())["runs"]
+    assert {one["arm"]: one.get("questions") for one in written} == {"certainty": votes, "teacher": None}
 
 
 def test_the_table_fits_eighty_columns() -> None:

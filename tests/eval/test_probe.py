@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerControl, Tr
 
 from selfrl.data.tiny import tiny_problems
 from selfrl.eval.probe import TaskProbe
+from selfrl.eval.question_votes import QuestionVote, question_votes
 from selfrl.eval.scoring import Scores, score
-from selfrl.eval.shared_start import measured_once, start_file
+from selfrl.eval.shared_start import Measured, measured_once, start_file
 from selfrl.models import TINY_MODEL, model_path
 from selfrl.recipe import parse_recipe
 from selfrl.training import build_trainer, run
@@ -110,6 +112,7 @@ def test_it_measures_the_packaged_model_at_the_steps_asked_for(tmp_path: Path) -
     assert 0.5 < start.avg < 0.8
     assert start.maj > 0.85
     assert all(scores == start for _, scores in probe.history)  # same seed, same model
+    assert probe.ends == probe.questions == []
 
 
 def test_the_packaged_problems_are_asked_as_they_are() -> None:
@@ -151,6 +154,11 @@ def test_the_final_measure_stands_at_both_ends_and_the_curve_is_a_part_of_it(tmp
     assert probe.final is not None
     samples = probe._samples(probe.final, model, tokenizer)
     assert probe.ends[0][1] == score(samples)
+    votes = question_votes(samples)
+    assert probe.questions == [(0, votes), (3, votes)]
+    assert [vote.question for vote in votes] == [question.id for question in probe.final.questions.questions]
+    assert fmean(vote.right for vote in votes) == pytest.approx(probe.ends[0][1].avg)
+    assert fmean(vote.maj for vote in votes) == pytest.approx(probe.ends[0][1].maj)
     assert probe.history[0][1] == score([group[:2] for group in samples[:6]])
     assert probe.history[1][1] == probe.measure(model, tokenizer)
 
@@ -159,30 +167,41 @@ def test_a_start_is_measured_once_for_equal_weights_and_questions(tmp_path: Path
     model, tokenizer = loaded(TINY_MODEL)
     starts = tmp_path / "starts"
 
-    def start(model: Any, **changes: Any) -> Scores:
+    def begun(model: Any, **changes: Any) -> TaskProbe:
         keys = {**SAMPLED, "questions": 6, "n": 2, "every": 2, "final": {"n": 3}, **changes}
         probe = TaskProbe.of("tiny", keys)
         probe.starts = starts
         follow(probe, model, tokenizer, tmp_path, last=0)
-        assert len(probe.history) == len(probe.ends) == 1
-        return probe.history[0][1]
+        assert len(probe.history) == len(probe.ends) == len(probe.questions) == 1
+        return probe
 
-    first = start(model)
+    def start(model: Any, **changes: Any) -> Scores:
+        return begun(model, **changes).history[0][1]
+
+    measured = begun(model)
+    first, votes = measured.history[0][1], measured.questions[0][1]
     (file,) = starts.glob("*.json")
     assert start(model) == first
-    narrow, wide = json.loads(file.read_text())
-    file.write_text(json.dumps([{**narrow, "avg": 0.125}, wide]))
+    narrow, wide = json.loads(file.read_text())["scores"]
+    more = [[9, 3, 0.0, 1 / 3, 0.0]]
+    rows = [list(dataclasses.astuple(vote)) for vote in votes]
+    assert json.loads(file.read_text())["votes"] == rows
+    file.write_text(json.dumps({"scores": [{**narrow, "avg": 0.125}, wide], "votes": rows + more}))
     assert start(model) == dataclasses.replace(first, avg=0.125)  # it is read, not measured
+    assert begun(model).questions == [(0, [*votes, QuestionVote(9, 3, 0.0, 1 / 3, 0.0)])]
     assert start(model, seed=1).avg != 0.125
     assert start(loaded(random_model)[0]).avg != 0.125
     assert len(list(starts.glob("*.json"))) == 3
 
 
+NOTHING = Measured([], [])
+
+
 def slow_measure(path: Path, begun: Path) -> None:
-    def measure() -> list[Scores]:
+    def measure() -> Measured:
         begun.touch()
         time.sleep(60)
-        return []
+        return NOTHING
 
     measured_once(path, measure)
 
@@ -195,19 +214,19 @@ def test_a_process_that_dies_while_it_measures_leaves_it_to_the_next(tmp_path: P
     while not begun.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()
-    assert measured_once(path, lambda: []) == []
-    assert path.read_text() == "[]"
+    assert measured_once(path, lambda: NOTHING) == NOTHING
+    assert json.loads(path.read_text()) == {"scores": [], "votes": []}
     process.join()
 
 
 def counted_measure(path: Path, counts: Path) -> None:
-    def measure() -> list[Scores]:
+    def measure() -> Measured:
         with counts.open("a") as file:
             file.write("measured\n")
         time.sleep(0.5)
-        return []
+        return NOTHING
 
-    assert measured_once(path, measure) == []
+    assert measured_once(path, measure) == NOTHING
 
 
 def test_processes_that_come_meanwhile_wait_for_the_first(tmp_path: Path) -> None:

@@ -13,7 +13,16 @@ from datasets import Dataset
 from transformers import TrainerCallback
 
 from selfrl.data.tiny import tiny_problems
-from selfrl.trainers import GRPOConfig, GRPOTrainer, NFTConfig, NFTTrainer, RLOOConfig, RLOOTrainer
+from selfrl.trainers import (
+    GRPOConfig,
+    GRPOTrainer,
+    NFTConfig,
+    NFTTrainer,
+    RLOOConfig,
+    RLOOTrainer,
+    RLSCConfig,
+    RLSCTrainer,
+)
 
 OPTIONS: dict[str, Any] = {
     "per_device_train_batch_size": 8,
@@ -31,6 +40,7 @@ OPTIONS: dict[str, Any] = {
 }
 CONFIGS: dict[type, Any] = {
     NFTTrainer: NFTConfig,
+    RLSCTrainer: RLSCConfig,
     GRPOTrainer: GRPOConfig,
     RLOOTrainer: RLOOConfig,
     trl.GRPOTrainer: trl.GRPOConfig,
@@ -43,6 +53,7 @@ TRAINER_ARGUMENTS = (
     "peft_config",
     "processing_class",
     "roles",
+    "shaping",
     "teacher",
     "tools",
 )

@@ -12,12 +12,12 @@ import transformers
 import trl
 
 import selfrl.trainers
-from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
+from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer, RLSCTrainer
 from selfrl.trainers.features import Features
 from selfrl.trainers.trl_surface import PICTURES, Surface
 
 TRAINERS = [trl.GRPOTrainer, trl.RLOOTrainer]
-OURS = [GRPOTrainer, RLOOTrainer, NFTTrainer]
+OURS = [GRPOTrainer, RLOOTrainer, NFTTrainer, RLSCTrainer]
 # Where the two differ, or selfrl names only the first parameters and hands the others on.
 OPEN = {
     "_generate_single_turn": ["prompt_ids", "images", "multimodal_fields"],
@@ -62,7 +62,7 @@ def test_the_arguments_are_those_of_trl_in_its_order(trainer: type) -> None:
     ours = [
         name
         for name in parameters(Features.__init__)
-        if name not in ("teacher", "curriculum", "pool", "roles", "options")
+        if name not in ("teacher", "curriculum", "pool", "roles", "shaping", "options")
     ]
     assert parameters(trainer.__init__)[: len(ours)] == ours
 
