@@ -20,6 +20,7 @@ from selfrl.rewards.prompt_groups import PromptGroupReward
 from selfrl.rewards.proposer_reward import ProposerReward
 from selfrl.rewards.repetition import RepetitionReward
 from selfrl.rewards.reward_model import RewardModelReward
+from selfrl.rewards.robust_votes.consistency_volatility import ConsistencyVolatilityReward
 from selfrl.rewards.robust_votes.diversity import DiversityReward
 from selfrl.rewards.robust_votes.novelty import NoveltyReward
 from selfrl.rewards.robust_votes.selective_complementary import SelectiveComplementaryReward
@@ -33,6 +34,7 @@ __all__ = [
     "AnswerProbabilityReward",
     "BaseReward",
     "BoundaryReward",
+    "ConsistencyVolatilityReward",
     "ContrastiveAgreementReward",
     "DiversityReward",
     "EntropyReward",

@@ -163,8 +163,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_completion_length": 2048,
         "rewards": {"PretextReward": {}},
     },
-    # 2603.19880, from the authors' launch script: 32 vote, the first 16 are trained on. Lengths and the coefficient of the
-    # KL term, which is on, are TTRL's
+    # 2603.19880, from the authors' launch script: 32 vote, the first 16 are trained on. Lengths and the coefficient of
+    # the KL term, which is on, are TTRL's
     "scrl": {
         **_TTRL_LIKE,
         "temperature": 0.6,
@@ -172,8 +172,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "SelectiveComplementaryReward": {"consensus": 0.375, "margin": 0.125, "rare": 0.125, "form": "continuous"}
         },
     },
-    # 2509.15194: 64 vote and are compared with each other, the first 32 are trained on. Lengths are TTRL's; the authors'
-    # embeddings are Qwen3-Embedding-4B's (`vectors: sentence-transformers:Qwen/Qwen3-Embedding-4B`)
+    # 2509.15194: 64 vote and are compared with each other, the first 32 are trained on. Lengths are TTRL's; the authors
+    # embed with Qwen3-Embedding-4B (`vectors: sentence-transformers:Qwen/Qwen3-Embedding-4B`)
     "evol_rl": {
         **_TTRL_LIKE,
         "num_generations": 64,

@@ -204,7 +204,7 @@ class ConsistencyVolatilityReward(PromptGroupReward):
         # merging has a time budget, in which processes could come to different keys: one merges for all
         _, keys = over_all_processes(self._merged, list(zip(ids, batch.answers(self.rule.mode), strict=True)))
         asked: dict[Hashable, Asked] = {}  # a state that completions share is scored once
-        plans: dict[int, tuple[int, list[Hashable]]] = {}  # row → number of its answer, its states
+        plans: dict[int, tuple[int, Sequence[Hashable]]] = {}  # row → number of its answer, its states
         for group in groups_of(name for name, _, _ in rows):
             answers = tuple(dict.fromkeys(key for row in group if (key := keys[row]) is not None))
             for row in group:

@@ -124,6 +124,8 @@ class DiversityReward(PromptGroupReward):
         [0.667, 0.667, 1.0, 0.0]
     """
 
+    needs_texts = False
+
     def __init__(
         self,
         quality: Literal["majority"] | Reward | Callable[..., Any] = "majority",
@@ -149,7 +151,6 @@ class DiversityReward(PromptGroupReward):
         self._diversity: list[float] = []  # of the batch that is being scored
         self.rule = VoteRule(ties=ties, mode=mode)
         self.elects = quality == "majority"
-        self.needs_texts = False
         for needed in ("columns", "signals", "needs_teacher", "needs_policy"):
             setattr(self, needed, getattr(quality, needed, getattr(type(self), needed)))
 

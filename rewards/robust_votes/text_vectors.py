@@ -155,7 +155,7 @@ class TextVectors:
         kind, _, name = self.source.partition(":")
         package = importlib.import_module(_MODELS[kind])
         if kind == "model2vec":
-            model = package.StaticModel.from_pretrained(name)
+            model = package.StaticModel.from_pretrained(name, force_download=False)
             # by default it reads 512 tokens: completions that begin alike would be the same
             return lambda texts: model.encode(texts, max_length=None)
         encode: Encode = package.SentenceTransformer(name).encode
