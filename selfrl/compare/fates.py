@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from selfrl.tables import percent
+from selfrl.terciles import TERCILES, terciles
 
 FATES_HEAD = ["arm", "tercile", "maj start → end", "learned", "kept", "lost", "still wrong"]
-TERCILES = ("low", "middle", "high")
 
 Row = Sequence[float]  # question, n, right, majority_ratio, maj: see `selfrl.eval.question_votes.QuestionVote.row`
 
@@ -54,21 +53,6 @@ def fates(pairs: Sequence[tuple[float, float]]) -> Fates:
         raise ValueError("Nothing became of no questions: give one at least.")
     each = [Fates(s, e, (1 - s) * e, s * e, s * (1 - e), (1 - s) * (1 - e)) for s, e in pairs]
     return _mean(each)
-
-
-def terciles(ratios: Mapping[int, float]) -> list[list[int]]:
-    """Questions in three parts, as equal as they come, from the lowest majority ratio to the highest.
-
-    Args:
-        ratios: question → majority ratio; of equal ones the lower question goes first.
-
-    Example:
-        >>> terciles({1: 0.5, 2: 0.25, 3: 1.0, 0: 0.5})
-        [[2], [0], [1, 3]]
-    """
-    ordered = sorted(ratios, key=lambda question: (ratios[question], question))
-    bounds = [len(ordered) * i // len(TERCILES) for i in range(len(TERCILES) + 1)]
-    return [ordered[low:high] for low, high in pairwise(bounds)]
 
 
 def run_fates(start: Sequence[Row], end: Sequence[Row]) -> dict[str, Fates]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from selfrl.group_record import GroupRecord
+from selfrl.terciles import TERCILES, terciles
 
 
 class LabelWatch:
@@ -14,7 +15,9 @@ class LabelWatch:
 
     `labels/majority_ratio` is the mean share of each group's most common answer; `labels/concentration` the share of
     the most common answer among all completions of the batch, the cheapest sign of collapse; `labels/labelled` the
-    share of groups with a label; `labels/label_accuracy` the share of right labels, where gold answers are known.
+    share of groups with a label; `labels/label_accuracy` the share of right labels, where gold answers are known, and
+    `labels/label_accuracy/low`, `middle` and `high` the same in each third of these groups by their majority ratio: a
+    vote goes wrong in the lower ones first.
 
     Example:
         >>> record = GroupRecord("a", 0, ("4", "4", "5", None), "4", True, (1.0,) * 4, (3,) * 4, (False,) * 4)
@@ -34,5 +37,16 @@ class LabelWatch:
             "labels/concentration": max(answers.values(), default=0) / len(keys),
             "labels/labelled": fmean(record.label is not None for record in voted),
         }
-        known = [record.label_is_right for record in voted if record.label_is_right is not None]
-        return figures | ({"labels/label_accuracy": fmean(known)} if known else {})
+        known = [record for record in voted if record.label_is_right is not None]
+        if known:
+            figures["labels/label_accuracy"] = _accuracy(known)
+        parts = terciles({i: record.majority_ratio or 0.0 for i, record in enumerate(known)})
+        return figures | {
+            f"labels/label_accuracy/{name}": _accuracy([known[i] for i in part])
+            for name, part in zip(TERCILES, parts, strict=True)
+            if part
+        }
+
+
+def _accuracy(records: Sequence[GroupRecord]) -> float:
+    return fmean(bool(record.label_is_right) for record in records)

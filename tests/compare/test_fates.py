@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from selfrl.compare.fates import FATES_HEAD, fate_rows, fates, fates_note, followed, run_fates, terciles
+from selfrl.compare.fates import FATES_HEAD, fate_rows, fates, fates_note, followed, run_fates
 from selfrl.tables import wrapping_table
+from selfrl.terciles import terciles
 
 
 def result(arm: str, seed: int, start: list[list[float]], end: list[list[float]]) -> dict[str, Any]:

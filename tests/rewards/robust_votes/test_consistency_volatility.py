@@ -107,7 +107,7 @@ def test_the_sheets_group() -> None:
 
 def test_both_rules_and_their_bounds() -> None:
     # Con .5 and Vol .5: alone in its class it has .5, which is enough, whatever the rounding
-    for volatile in range(1, 12):
+    for volatile in range(1, 8):
         assert rewards([completion("4", *[FAR] * volatile, *[NEAR] * (volatile - 1)), completion("5", FAR)])[0] == 1.0
     assert rewards([completion("4", FAR, FAR, FAR, NEAR), completion("5", FAR)])[0] == 0.0
     group = [completion("4", FAR, NEAR), completion("5", NEAR, FAR, NEAR)]  # (2/3, 1/3), (1/2, 3/4)
@@ -306,12 +306,10 @@ def test_it_trains_with_the_policy_of_the_step(tmp_path: Path) -> None:
         TINY_MODEL,
         tmp_path,
         Heard(**options),
-        per_device_train_batch_size=32,
+        per_device_train_batch_size=16,
         num_generations=8,
-        max_completion_length=40,
-        temperature=1.5,
-        lean_rollouts=False,
-        seed=3,
+        max_completion_length=32,
+        temperature=1.3,
     )
     before = [p.detach().clone() for p in trainer.model.parameters()]
     trainer.train()
