@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfrl.answers.keys import ReadAnswer
-from selfrl.answers.majority import in_doubt
 from selfrl.conversation import prompt_id
 from selfrl.distributed import gathered, over_all_processes, shared_out
 from selfrl.generation.continuations import Continuation, ContinuationScorer
@@ -145,7 +144,7 @@ class ConsistencyVolatilityReward(PromptGroupReward):
 
     The states are all lines or sentences, as in the authors' code, so the last one holds the stated answer itself and
     hardly ever leans to another: stopping before it would leave answers of one line without any state. So K = 1 tells
-    nothing, and every class gets 1: where a model writes one line, take `steps="sentences"`.
+    little, and nearly every class gets 1: where a model writes one line, take `steps="sentences"`.
 
     The authors' curiosity bonus is left out, as are their exceptions for formulas of several lines and lines that end
     in a colon, and the greedy token after the statement, which their perplexity includes. They write the answer as it
@@ -155,8 +154,8 @@ class ConsistencyVolatilityReward(PromptGroupReward):
     between processes. Logged: `consistency` and `volatility`, means over the completions that were scored, and
     `rewarded`, the share of their classes that got 1.
 
-    Abstains (None): a group without any answer; a completion whose answer is unsafe to read, or that may mean the same
-    as another of its group's, so that its class is not known.
+    Abstains (None): a group without any answer; a completion whose answer is unsafe to read, or could not be compared
+    with the most common one in time.
 
     Args:
         steps: "lines" or "sentences", which end at a full stop before a blank.
@@ -227,11 +226,8 @@ class ConsistencyVolatilityReward(PromptGroupReward):
         """See the class."""
         if not any(key is not None for key in group.keys):
             return [None] * len(group.keys)
-        rewarded = {key for key, courses in _classes(group).items() if self._is_rewarded(courses)}
-        return [
-            None if in_doubt(key, None, group.undecided) else float(key is not None and key in rewarded)
-            for key in group.keys
-        ]
+        rewarded: set[str | None] = {key for key, of in _classes(group).items() if self._is_rewarded(of)}
+        return [float(key in rewarded) for key in group.keys]
 
     def group_metrics(self, groups: Sequence[Group]) -> Metrics:
         """Mean consistency and volatility, and the share of classes rewarded; nothing where nothing was scored."""
@@ -273,10 +269,10 @@ class ConsistencyVolatilityReward(PromptGroupReward):
 
 
 def _classes(group: Group) -> dict[str, list[Course]]:
-    """Courses by answer, of the completions whose answer is certain."""
+    """Courses by answer."""
     classes: dict[str, list[Course]] = defaultdict(list)
     for key, course in zip(group.keys, group.columns["course"], strict=True):
-        if key is not None and course is not None and not in_doubt(key, None, group.undecided):
+        if key is not None and course is not None:
             classes[key].append(course)
     return classes
 

@@ -87,7 +87,8 @@ def part_labels(
     For each size s of 1, 2, 4, … up to G, the group is cut into parts of s completions in their order, each with a half
     of its own. With r̂ the mean agreement with the labels and d̂ the distinct labels among the distinct answers, the size
     is taken that is on the front of no other's being better in both, and has the least
-    √(balance (1 − r̂)² + (1 − balance)(1 − d̂)²).
+    √(balance (1 − r̂)² + (1 − balance)(1 − d̂)²). The authors choose one size for a whole batch; here each group has its
+    own.
 
     Args:
         keys: of the group.

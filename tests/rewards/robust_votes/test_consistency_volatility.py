@@ -113,14 +113,15 @@ def test_both_rules_and_their_bounds() -> None:
     group = [completion("4", FAR, NEAR), completion("5", NEAR, FAR, NEAR)]  # (2/3, 1/3), (1/2, 3/4)
     assert rewards(group) == [1.0, 1.0]
     assert rewards(group, rule="linear") == [1.0, 0.0]
-    # spread of volatility alone takes a class below the bound
-    level = [completion("4", NEAR, FAR), completion("4", NEAR, FAR)]
-    assert rewards([*level, completion("5", FAR)]) == [1.0, 1.0, 1.0]
-    # .4 − .35 is .05, but for rounding
-    assert class_score([Course(0.4, 0.35)], "linear") < 0.05
+    # of equal consistency, a class whose volatility spreads falls below the bound: (1/2, 1/2), (1/2, 3/4)
+    spread = [completion("4", FAR, FAR, NEAR), completion("4", NEAR, FAR, FAR)]
+    assert rewards([*spread, completion("5", FAR)]) == [0.0, 0.0, 1.0]
+    assert rewards([spread[1], spread[1], completion("5", FAR)]) == [1.0, 1.0, 1.0]
+    # .3 − .25 is .05, but for rounding
+    assert class_score([Course(0.3, 0.25)], "linear") < 0.05
     halves = ConsistencyVolatilityReward(rule="linear", scorer=Table(stated))
-    assert halves._is_rewarded([Course(0.4, 0.35)])
-    assert not halves._is_rewarded([Course(0.4, 0.36)])
+    assert halves._is_rewarded([Course(0.3, 0.25)])
+    assert not halves._is_rewarded([Course(0.3, 0.26)])
 
 
 def test_a_tie_is_no_lead_and_ends_no_run() -> None:
@@ -214,10 +215,9 @@ def test_groups_with_nothing_to_compare_ask_nobody() -> None:
 def test_no_answer_gets_0_and_what_is_unsure_abstains() -> None:
     assert rewards([completion("4", NEAR), completion("5", FAR), completion(None, NEAR)]) == [1.0, 1.0, 0.0]
     assert rewards([completion("4", NEAR), completion("5", FAR), completion(TOWER)]) == [1.0, 1.0, None]
-    # the long sum may be the same as x + 1: neither's class is known, 4 is another for sure
+    # the long sum may be the same as the most common answer; the others stand for themselves
     found = rewards([completion(answer, "a line") for answer in ("x+1", "1+x", LONG, "4")], drawn)
-    assert found[:3] == [None] * 3
-    assert found[3] is not None
+    assert [reward is None for reward in found] == [False, False, True, False]
 
 
 def test_answers_are_compared_by_meaning_and_scored_by_key() -> None:
@@ -235,11 +235,11 @@ def test_what_is_asked() -> None:
     conversation = [{"role": "user", "content": "2+2?"}]
     other = [{"role": "user", "content": "3+3?"}]
     reward = ConsistencyVolatilityReward(scorer=scorer)
-    reward([conversation] * 3 + [other] * 2, [*completions, "\\boxed{6}", "\\boxed{7}"])
+    reward([conversation] * 3 + [other] * 2, [*completions, "First.\n\\boxed{4}", "First.\n\\boxed{5}"])
     (asked,) = scorer.calls
-    states = ["First.", "First.\n\nThen.", completions[0], completions[1]]
-    expected = [(conversation, state, f"\nThe answer is: \\boxed{{{a}}}") for state in states for a in "45"]
-    expected += [(other, f"\\boxed{{{b}}}", f"\nThe answer is: \\boxed{{{a}}}") for b in "67" for a in "67"]
+    states = [(conversation, state) for state in ("First.", "First.\n\nThen.", *completions[:2])]
+    states += [(other, state) for state in ("First.", "First.\n\\boxed{4}", "First.\n\\boxed{5}")]
+    expected = [(*state, f"\nThe answer is: \\boxed{{{a}}}") for state in states for a in "45"]
     assert sorted(map(repr, map(tuple, asked))) == sorted(map(repr, expected))  # each once
 
 
