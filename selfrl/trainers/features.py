@@ -39,7 +39,7 @@ class Features(
     VoteCount,  # takes rewards and rows away, after all rewards are known and recorded
     Abstentions,  # changes rewards that TRL would misread, after they are recorded as they are
     Curriculum,  # weighs advantages by the batch's records
-    AdvantageShaping,
+    AdvantageShaping,  # sees what the baselines below made of whole groups, before any row is dropped
     Roles,  # takes advantages by the rewards of whole batches, before any row is dropped
     PoolSource,  # takes groups away by the batch's records, and draws prompts before any other source does
     CompletionPictures,

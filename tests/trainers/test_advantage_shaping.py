@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from support.processes import on_two_processes
-from support.runs import Script, scored, tiny_run
+from support.runs import Script, scored, tiny_config, tiny_run
 
 from selfrl.data.tiny import tiny_problems
 from selfrl.models import model_path
@@ -19,6 +19,8 @@ from selfrl.shaping import EntropyReshaping, FlipGuard, Restrain, Shaper
 from selfrl.shaping.restrain import restrained
 from selfrl.shaping.shaper import AdvantageGroup, Shaped
 from selfrl.trainers import GRPOTrainer, NFTTrainer, RLOOTrainer
+from selfrl.trainers.advantage_shaping import AdvantageShaping
+from selfrl.trainers.trl_surface import Setup
 
 TINY = Path(model_path("tiny"))
 SHORT: dict[str, Any] = {"max_completion_length": 40, "max_steps": 1, "shuffle_dataset": False}
@@ -142,3 +144,10 @@ def test_what_does_not_fit_is_refused_before_a_model_loads(
 ) -> None:
     with pytest.raises(ValueError, match=word):
         tiny_run(trainer_class, "none", tmp_path, Script([1.0]), shaping=shaping)
+
+
+def test_a_pool_is_refused_for_what_it_takes_out_would_come_back(tmp_path: Path) -> None:
+    setup = Setup("none", [Script([1.0])], tiny_config(GRPOTrainer, tmp_path), tiny_problems("train", 4))
+    setup.shapers, setup.pool = [EntropyReshaping()], object()
+    with pytest.raises(ValueError, match="A pool takes groups out"):
+        AdvantageShaping()._check(setup)
