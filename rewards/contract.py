@@ -127,6 +127,7 @@ class Batch:
     completions: Sequence[Any]
     columns: Mapping[str, Any] = field(default_factory=dict)
     trainer_state: Any = None
+    _read: dict[KeyMode, list[ReadAnswer]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def texts(self) -> list[str]:
@@ -145,10 +146,12 @@ class Batch:
         return column[0] if column else None
 
     def answers(self, mode: KeyMode = "canonical") -> list[ReadAnswer]:
-        """The completions' answers; one that another reward has read is not read again."""
+        """The completions' answers, read once; what another reward has read is not read again."""
         if self.records is not None:
             return self.records.answers(self.texts, mode)
-        return [read_answer(text, mode=mode) for text in self.texts]
+        if mode not in self._read:
+            self._read[mode] = [read_answer(text, mode=mode) for text in self.texts]
+        return self._read[mode]
 
     def column(self, name: str) -> Sequence[Any]:
         """A column, one entry a completion; all None if it is not there.

@@ -203,24 +203,25 @@ class ConsistencyVolatilityReward(PromptGroupReward):
         # merging has a time budget, in which processes could come to different keys: one merges for all
         _, keys = over_all_processes(self._merged, list(zip(ids, batch.answers(self.rule.mode), strict=True)))
         asked: dict[Hashable, Asked] = {}  # a state that completions share is scored once
-        plans: dict[int, tuple[int, Sequence[Hashable]]] = {}  # row → number of its answer, its states
+        plans: dict[int, tuple[int, tuple[Hashable, ...]]] = {}  # row → number of its answer, its states
         for group in groups_of(name for name, _, _ in rows):
             answers = tuple(dict.fromkeys(key for row in group if (key := keys[row]) is not None))
             for row in group:
                 if len(answers) > 1 and (key := keys[row]) is not None:
                     _, prompt, text = rows[row]
                     states = [Asked(prompt, state, answers) for state in reasoning_states(text, self.steps)]
-                    names = [(prompt_id(prompt), each.state, answers) for each in states]
+                    name = prompt_id(prompt)
+                    names = tuple((name, each.state, answers) for each in states)
                     asked.update(zip(names, states, strict=True))
                     plans[row] = answers.index(key), names
         scorer = self.scorer if self.scorer is not None else batch.column("policy")[0]
         scores = shared_out(list(asked.values()), lambda share: self._scored(share, scorer))
         found = dict(zip(asked, scores, strict=True))
-        courses = {
-            row: course_of(distance_ratios(np.array([found[name] for name in names]), own))
-            for row, (own, names) in plans.items()
+        courses = {  # of equal completions once
+            (own, names): course_of(distance_ratios(np.array([found[name] for name in names]), own))
+            for own, names in set(plans.values())
         }
-        return {"course": [courses.get(row) for row in range(start, start + len(ids))]}
+        return {"course": [courses[plans[row]] if row in plans else None for row in range(start, start + len(ids))]}
 
     def group_rewards(self, group: Group) -> list[float | None]:
         """See the class."""

@@ -59,11 +59,15 @@ def meaning_clusters(sameness_NN: NDArray[np.float64], threshold: float, linkage
         >>> meaning_clusters(chain, 0.5, "single"), meaning_clusters(chain, 0.5, "average")
         ([0, 0, 0], [0, 0, 1])
     """
+    if sameness_NN.ndim != 2 or sameness_NN.shape[0] != sameness_NN.shape[1]:
+        raise ValueError(f"sameness {sameness_NN.shape} must be (N, N).")
+    count = len(sameness_NN)
+    same = sameness_NN[np.triu_indices(count, 1)] > threshold
+    if same.all() or not same.any():  # nothing to agglomerate
+        return [0] * count if same.all() else list(range(count))
     if linkage == "average":
         # agglomeration goes up to its bound and includes it
         return clusters_of(1 - sameness_NN, math.nextafter(1 - threshold, -math.inf))
-    if sameness_NN.ndim != 2 or sameness_NN.shape[0] != sameness_NN.shape[1]:
-        raise ValueError(f"sameness {sameness_NN.shape} must be (N, N).")
     return connected_components(sameness_NN > threshold, directed=False)[1].tolist()
 
 

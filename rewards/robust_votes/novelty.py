@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from selfrl.answers.keys import KeyMode
 from selfrl.answers.majority import Ties, in_doubt
-from selfrl.rewards.contract import Batch, Metrics
+from selfrl.rewards.contract import Batch, Metrics, Scores
 from selfrl.rewards.majority_vote import majority_rewards
 from selfrl.rewards.prompt_groups import Group, PromptGroupReward
 from selfrl.rewards.robust_votes.text_vectors import Embedder, TextVectors, cosines, said_text, told_vectors
@@ -108,7 +108,7 @@ class NoveltyReward(PromptGroupReward):
     Abstains (None): a group without a label that answers (a tie under "abstain"); a completion whose answer is unsafe
     to read, or could not be compared with the label in time: its side is unknown, so it is compared with nobody.
 
-    Logged: `similarity`, the mean cosine within groups.
+    Logged: `similarity`, the mean cosine within the groups that are compared.
 
     Args:
         vectors: "ngrams", counts of characters; "model2vec:NAME", "sentence-transformers:NAME" or an object with
@@ -141,6 +141,7 @@ class NoveltyReward(PromptGroupReward):
     ) -> None:
         self.vectors, self.needs_digit = TextVectors(vectors), needs_digit
         self.rule = VoteRule(ties=ties, mode=mode)
+        self._cosines: list[float] = []  # mean of each group that is being scored
 
     def brought(self, batch: Batch) -> Mapping[str, Sequence[Any]]:
         """The vector of each completion that answers; None for the others."""
@@ -155,6 +156,11 @@ class NoveltyReward(PromptGroupReward):
             vectors[i] = vector
         return {"vector": vectors}
 
+    def score(self, batch: Batch) -> Scores:
+        """See the class."""
+        self._cosines = []
+        return super().score(batch)
+
     def group_rewards(self, group: Group) -> list[float | None]:
         """See the class."""
         rewards: list[float | None] = [-1.0] * len(group.keys)
@@ -166,26 +172,20 @@ class NoveltyReward(PromptGroupReward):
         if group.label is None:
             return [None] * len(rewards)
         rows = _compared(group)
+        similarities_NN = cosines(np.stack([group.columns["vector"][i] for i in rows]))
+        if len(rows) > 1:
+            self._cosines.append(float(similarities_NN[np.triu_indices(len(rows), 1)].mean()))
         majority = [group.keys[i] == group.label for i in rows]
-        for i, reward in zip(rows, novelty_rewards(_similarities(group, rows), majority), strict=True):
+        for i, reward in zip(rows, novelty_rewards(similarities_NN, majority), strict=True):
             rewards[i] = reward
         return rewards
 
     def group_metrics(self, groups: Sequence[Group]) -> Metrics:
-        """The mean cosine between two completions of a group, over the groups that have two."""
-        found = []
-        for group in groups:
-            rows = _compared(group)
-            if len(rows) > 1:
-                found.append(float(_similarities(group, rows)[np.triu_indices(len(rows), 1)].mean()))
-        return {"similarity": fmean(found)} if found else {}
+        """The mean cosine between two completions of a group, kept from the rewards."""
+        return {"similarity": fmean(self._cosines)} if self._cosines else {}
 
 
 def _compared(group: Group) -> list[int]:
     """Rows of the completions that answer, and whose side is known."""
     rows = enumerate(zip(group.columns["vector"], group.keys, strict=True))
     return [i for i, (vector, key) in rows if vector is not None and not in_doubt(key, group.label, group.undecided)]
-
-
-def _similarities(group: Group, rows: Sequence[int]) -> NDArray[np.float64]:
-    return cosines(np.stack([group.columns["vector"][i] for i in rows]))

@@ -17,6 +17,7 @@ from selfrl.installation import mend
 DIMENSION = 4096
 MAX_CHARACTERS = 64_000
 _LENGTHS = (3, 4, 5)
+_AT_ONCE = 32  # texts whose runs are hashed together
 _MULTIPLIERS = tuple(np.uint64(m) for m in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _MODELS = {"model2vec": "model2vec", "sentence-transformers": "sentence_transformers"}  # kind → package
 
@@ -57,13 +58,19 @@ def ngram_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
         [[1.0, 0.6, 0.0], [0.6, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     vectors = np.zeros((len(texts), DIMENSION), np.float32)
-    for row, text in zip(vectors, texts, strict=True):
-        points = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+    for start in range(0, len(texts), _AT_ONCE):
+        some = [f" {text} ".encode("utf-32-le", "surrogatepass") for text in texts[start : start + _AT_ONCE]]
+        points = np.frombuffer(b"".join(some), "<u4").astype(np.uint64)
+        owners = np.repeat(np.arange(len(some)), [len(text) // 4 for text in some])
+        counts = np.zeros(len(some) * DIMENSION)
         for length in [length for length in _LENGTHS if length <= len(points)]:
             hashes = _hashes(points, length)
-            places = (hashes >> np.uint64(52)).astype(np.intp)  # the top 12 bits: 4096 places
+            inside = owners[: len(hashes)] == owners[length - 1 :]  # no run goes from one text into the next
+            hashes, first = hashes[inside], owners[: len(hashes)][inside]
+            places = first * DIMENSION + (hashes >> np.uint64(52)).astype(np.intp)  # the top 12 bits: 4096 places
             signs = 1.0 - 2.0 * ((hashes >> np.uint64(51)) & np.uint64(1)).astype(np.float64)
-            row += np.bincount(places, weights=signs, minlength=DIMENSION).astype(np.float32)
+            counts += np.bincount(places, weights=signs, minlength=len(counts))
+        vectors[start : start + _AT_ONCE] = counts.reshape(len(some), DIMENSION)
     return vectors
 
 
@@ -77,11 +84,12 @@ def cosines(vectors_ND: Any) -> NDArray[np.float64]:
         >>> cosines([[3.0, 4.0], [6.0, 8.0], [-3.0, -4.0], [0.0, 0.0]]).round(6).tolist()
         [[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
     """
-    vectors = np.asarray(vectors_ND, np.float64)
+    vectors = np.asarray(vectors_ND)
     if vectors.ndim != 2:
         raise ValueError(f"vectors {vectors.shape} must be (N, D).")
     if not np.isfinite(vectors).all():
         raise ValueError("A vector is not finite: it has no cosine, so mend what embeds the texts.")
+    vectors = vectors[:, vectors.any(axis=0)].astype(np.float64)  # short texts leave most places empty
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     return np.clip(unit @ unit.T, 0.0, 1.0)
