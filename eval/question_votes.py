@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from statistics import fmean
 
 from selfrl.eval.metrics import maj_at_k
 from selfrl.eval.scoring import Sample
+from selfrl.rewards.vote_rule import agreement
 
 PLACES = 4  # decimals of a row
 
@@ -56,12 +56,11 @@ def question_vote(samples: Sequence[Sample]) -> QuestionVote:
         raise ValueError(f"A vote takes the samples of one question, not of {len(ids)}: give it one group.")
     (question,), n = ids, len(samples)
     keys = [sample.key for sample in samples]
-    votes = Counter(key for key in keys if key is not None)
     return QuestionVote(
         question=question,
         n=n,
         right=fmean(bool(sample.correct) for sample in samples),
-        majority_ratio=max(votes.values(), default=0) / n,
+        majority_ratio=agreement(keys),
         maj=maj_at_k(keys, [sample.correct for sample in samples], n),
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from selfrl.answers.keys import KeyMode
 from selfrl.rewards.contract import Metrics
 from selfrl.rewards.prompt_groups import Group, PromptGroupReward
-from selfrl.rewards.vote_rule import VoteRule, shares_among
+from selfrl.rewards.vote_rule import VoteRule, count_entropy, shares_among
 
 
 def semantic_entropy(keys: Sequence[str | None]) -> float:
@@ -20,7 +20,7 @@ def semantic_entropy(keys: Sequence[str | None]) -> float:
     """
     counts = Counter(key for key in keys if key is not None)
     sizes = [*counts.values(), *[1] * sum(key is None for key in keys)]
-    return -sum(n / len(keys) * math.log(n / len(keys)) for n in sizes)
+    return count_entropy(sizes)
 
 
 def semantic_entropy_rewards(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -85,6 +86,16 @@ def agreement(keys: Sequence[str | None]) -> float:
     """
     counts = Counter(key for key in keys if key is not None)
     return max(counts.values(), default=0) / len(keys)
+
+
+def count_entropy(counts: Collection[int]) -> float:
+    """−Σ p log p in nats, with p the counts' shares of their sum; 0 without any.
+
+    >>> round(count_entropy([2, 2]), 4), count_entropy([3]) == count_entropy([]) == 0
+    (0.6931, True)
+    """
+    total = sum(counts)
+    return -sum(n / total * math.log(n / total) for n in counts)
 
 
 def shares_among(keys: Sequence[str | None], ballots: Sequence[str | None]) -> list[float]:

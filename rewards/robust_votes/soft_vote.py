@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from selfrl.answers.keys import KeyMode
 from selfrl.rewards.prompt_groups import Group, PromptGroupReward
-from selfrl.rewards.vote_rule import VoteRule, shares_among
+from selfrl.rewards.vote_rule import VoteRule, count_entropy, shares_among
 
 
 def normalised_entropy(keys: Sequence[str | None]) -> float:
@@ -20,8 +20,7 @@ def normalised_entropy(keys: Sequence[str | None]) -> float:
     counts = Counter(key for key in keys if key is not None)
     if len(counts) < 2:
         return 0.0
-    total = counts.total()
-    return -math.fsum(n / total * math.log(n / total) for n in counts.values()) / math.log(len(counts))
+    return count_entropy(counts.values()) / math.log(len(counts))
 
 
 class SoftVote(PromptGroupReward):

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from selfrl.rewards.vote_rule import count_entropy
 from selfrl.selfplay.gate import NAMES, Verdict
 from selfrl.selfplay.pool import Entry
 
@@ -103,8 +104,7 @@ def topic_spread(topics: Iterable[Hashable]) -> Spread:
     [1.213008, 0.875, 3.363586]
     """
     counts = Counter(topics)
-    total = sum(counts.values())
-    entropy = -sum(count / total * math.log(count / total) for count in counts.values())
+    entropy = count_entropy(counts.values())
     return Spread(entropy + 0.0, entropy / math.log(len(counts)) if len(counts) > 1 else 1.0, math.exp(entropy))
 
 

@@ -43,7 +43,6 @@ class Look:
         agreement: share of the label among all completions.
         windowed: mean of it over the last visits.
         visits: how many there were, with this one.
-        again: whether there was one before.
     """
 
     flip: float
@@ -66,8 +65,8 @@ def look(label: str | None, agreement: float, earlier: Sequence[Visit], visits: 
     """
     before = earlier[-1].label if earlier else None
     flip = float(label is not None and before is not None and label != before)
-    ratios = [visit.majority_ratio or 0.0 for visit in earlier[len(earlier) - window + 1 :]] if window > 1 else []
-    return Look(flip, agreement, fmean([*ratios, agreement]), visits + 1)
+    ratios = [*(visit.majority_ratio or 0.0 for visit in earlier), agreement]
+    return Look(flip, agreement, fmean(ratios[-window:]), visits + 1)
 
 
 def bonuses(votes: Mapping[str, int], label: str | None, count: int, strength: float, divisor: int) -> dict[str, float]:
@@ -154,7 +153,7 @@ class FlipGuard(Shaper):
         if minority_divisor < 1 or steady < 1:
             raise ValueError(f"minority_divisor {minority_divisor} and steady {steady} must be 1 or more.")
         shares = {"high_ratio": high_ratio, "flip_cost": flip_cost, "lock_cost": lock_cost, "lock_ratio": lock_ratio}
-        shares |= {"skip_probability": skip_probability, "flip_bound": flip_bound}
+        shares["skip_probability"] = skip_probability
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"`{name}` is {share}: it must lie between 0 and 1.")

@@ -22,8 +22,7 @@ class AdvantageShaping(GroupTrainer):
     logged, and their state is in every checkpoint.
 
     Raises:
-        ValueError: before a model loads, for what is no shaper, data without a column that one needs, NFT, whose loss
-            has no advantages, or a pool.
+        ValueError: before a model loads, for what is no shaper, NFT, whose loss has no advantages, or a pool.
     """
 
     history: PromptHistory
@@ -36,9 +35,6 @@ class AdvantageShaping(GroupTrainer):
         for shaper in setup.shapers:
             if not isinstance(shaper, Shaper):
                 raise ValueError(f"`shaping` holds {shaper!r:.100}: give it selfrl.shaping.Shaper objects.")
-            lacking = set(shaper.columns) - set(getattr(setup.train_dataset, "column_names", None) or shaper.columns)
-            if lacking:
-                raise ValueError(f"{type(shaper).__name__} needs the column {min(lacking)!r}: add it to the data.")
         if setup.shapers and setup.pool is not None:
             raise ValueError("A pool takes groups out of the loss that shapers would bring back: drop one of them.")
         if setup.shapers and hasattr(setup.args, "prompt_weight"):

@@ -13,11 +13,11 @@ from selfrl.data.missing import missing_rows
 def check_dataset(dataset: Any, rewards: Sequence[Any], role: str = "train_dataset", needs_prompt: bool = True) -> None:
     """Refuse data that the trainer or its rewards cannot use.
 
-    Rewards name the columns they need in an attribute `columns`.
+    Rewards, and shapers, name the columns they need in an attribute `columns`.
 
     Args:
         dataset: a data set or a stream.
-        rewards: that it is for.
+        rewards: that it is for, and shapers.
         role: what it is called in the message.
         needs_prompt: whether each row must have a prompt; an environment can give it.
 

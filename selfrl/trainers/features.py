@@ -118,7 +118,8 @@ class Features(
         sets = setup.eval_dataset if isinstance(setup.eval_dataset, dict) else {"eval_dataset": setup.eval_dataset}
         for role, dataset in {"train_dataset": setup.train_dataset, **sets}.items():
             if dataset is not None:
-                check_dataset(dataset, setup.reward_funcs, role, needs_prompt=not owned)
+                shapers = setup.shapers if role == "train_dataset" else []  # they see nothing of an evaluation
+                check_dataset(dataset, [*setup.reward_funcs, *shapers], role, needs_prompt=not owned)
         super()._check(setup)
         if setup.args.use_vllm and setup.args.vllm_mode == "colocate" and not torch.cuda.is_available():
             prepare_vllm_on_cpu()

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from selfrl.rewards.proposer import learnability
+from selfrl.rewards.vote_rule import count_entropy
 
 
 def difficulty(rate: float) -> float:
@@ -49,8 +50,7 @@ def dispersion(answers: Sequence[str | None], possible: int) -> float:
     most = math.log(min(len(answers), possible))
     if most == 0 or len(counts) < 2:
         return 0.0
-    total = counts.total()
-    return -sum(n / total * math.log(n / total) for n in counts.values()) / most
+    return count_entropy(counts.values()) / most
 
 
 def group_weight(rate: float, answers: Sequence[str | None], possible: int, floor: float = 0.05) -> float:

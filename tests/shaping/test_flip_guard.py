@@ -79,6 +79,8 @@ def test_a_visit_is_seen_with_those_before() -> None:
     assert look("4", 0.5, past, 7, window=5) == Look(0.0, 0.5, 0.5, 8)
     assert look("4", 0.5, [], 0, window=5) == Look(0.0, 0.5, 0.5, 1)
     assert look("4", 0.5, past, 2, window=1).windowed == 0.5
+    three = [visit("4", 0.1), visit("4", 0.2), visit("4", 0.4)]
+    assert look("4", 0.5, three, 3, window=5).windowed == pytest.approx(0.3)  # fewer than a window: all of them
     assert look(None, 0.0, past, 2, window=5).flip == 0  # no label is no other label
 
 
