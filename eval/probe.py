@@ -60,6 +60,7 @@ class TaskProbe(TrainerCallback):
         self.ends: list[tuple[int, Scores]] = []
         self.questions: list[tuple[int, list[QuestionVote]]] = []
         self._trainer: Any = None
+        self._earlier: TaskProbe | None = None
 
     @classmethod
     def of(cls, model: str, keys: Mapping[str, Any], system_prompt: str | None = None) -> TaskProbe:
@@ -94,6 +95,15 @@ class TaskProbe(TrainerCallback):
         self._trainer = trainer
         trainer.add_callback(self)
 
+    def follow(self, earlier: TaskProbe) -> None:
+        """Keep what the probe of an earlier part of the run measured, up to where this part begins."""
+        self._earlier = earlier
+        earlier._trainer = None  # it would keep the model of that part alive
+
+    def close(self, trainer: Any) -> None:
+        """Measure the end of a run that ended early, or whose weights were put back."""
+        self._record(trainer.args, trainer.state, trainer.model, trainer.processing_class, at_an_end=True)
+
     def measure(self, model: Any, tokenizer: Any) -> Scores:
         """Scores of a model in memory."""
         return self._score(self.job, self._samples(self.job, model, tokenizer))
@@ -110,18 +120,23 @@ class TaskProbe(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Measure the start; a resumed run has measured it."""
         if state.global_step == 0:
-            self._record(args, state, **kwargs)
+            self._record(args, state, kwargs["model"], kwargs["processing_class"], at_an_end=True)
+        elif self._earlier is not None:
+            until = state.global_step
+            self.history = [(step, scores) for step, scores in self._earlier.history if step <= until]
+            self.ends = [(step, scores) for step, scores in self._earlier.ends if step <= until]
+            self.questions = [(step, votes) for step, votes in self._earlier.questions if step <= until]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Measure every `every` steps and at the last."""
-        if state.global_step % self.every == 0 or state.global_step == state.max_steps:
-            self._record(args, state, **kwargs)
+        last = state.global_step == state.max_steps
+        if state.global_step % self.every == 0 or last:
+            self._record(args, state, kwargs["model"], kwargs["processing_class"], at_an_end=last)
 
-    def _record(self, args: Any, state: Any, model: Any, processing_class: Any, **kwargs: Any) -> None:
+    def _record(self, args: Any, state: Any, model: Any, processing_class: Any, at_an_end: bool) -> None:
         if not state.is_world_process_zero:
             return
         step, name = state.global_step, f"probe/{self.job.task.name}"
-        at_an_end = step in (0, state.max_steps)
         if step == 0 and self.starts is not None:
             asked = [job.facts() for job in (self.job, self.final) if job is not None]
             measured = measured_once(

@@ -90,17 +90,19 @@ class Checkpoint:
                 raise ValueError(f"{folder} holds no {part.name}: it comes from a run without one, start anew.")
 
 
-def latest_checkpoint(output_dir: Path, processes: int = 1) -> Path | None:
+def latest_checkpoint(output_dir: Path, processes: int = 1, before: int | None = None) -> Path | None:
     """The newest checkpoint that was written whole; a run killed while saving leaves one without its last files.
 
     Args:
         output_dir: folder of the run.
         processes: how many there were; each writes its random state after everything else of its own.
+        before: only those of at most so many steps.
     """
     names = ["rng_state.pth"] if processes == 1 else [f"rng_state_{rank}.pth" for rank in range(processes)]
     found = sorted(output_dir.glob("checkpoint-*/trainer_state.json"), key=lambda path: int(path.parent.name[11:]))
     whole = [path.parent for path in found if all((path.parent / name).exists() for name in names)]
-    return whole[-1] if whole else None
+    early = [path for path in whole if before is None or int(path.name[11:]) <= before]
+    return early[-1] if early else None
 
 
 def _stem(part: Part, process: int) -> str:

@@ -43,6 +43,7 @@ class GroupRecord:
         task: the row's pretext task, see [`selfrl.rewards.pretext.task_of`]; None without one.
         stage: of that task, in a curriculum.
         rows: the group's row numbers in the batch, processes' rows in the order of their ranks.
+        repetition: share of repeated n-grams of tokens in each completion; empty if nobody listens.
     """
 
     prompt_id: str
@@ -57,6 +58,7 @@ class GroupRecord:
     task: str | None = None
     stage: int | None = None
     rows: tuple[int, ...] = ()
+    repetition: tuple[float, ...] = ()
 
     @property
     def votes(self) -> Counter[str]:

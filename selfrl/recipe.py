@@ -24,6 +24,7 @@ import yaml
 import selfrl.rewards
 import selfrl.shaping
 from selfrl.models import model_path
+from selfrl.monitor.guard_settings import GuardSettings
 from selfrl.presets import PRESETS
 from selfrl.prompting.alternation import PromptAlternation
 from selfrl.prompting.run_record import read_prompt
@@ -81,6 +82,8 @@ class Plan:
         pool: that prompts come from, if they evolve.
         system_prompt: the recipe's, or the text that its `prompt` leads to.
         alternation: what optimises that prompt while training goes on, if anything does.
+        guard: against collapse, if there is one.
+        keys: what the preset, the file and the flags said, as they said it.
     """
 
     recipe: Recipe
@@ -95,6 +98,8 @@ class Plan:
     pool: LivePool | None
     system_prompt: str | None
     alternation: PromptAlternation | None
+    guard: GuardSettings | None
+    keys: Mapping[str, Any]
 
     @property
     def trainer_class(self) -> type:
@@ -198,9 +203,13 @@ def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
     alternation = None
     if recipe.prompt_every is not None:
         alternation = PromptAlternation(recipe.prompt, recipe.prompt_every, recipe.prompt_rounds)
+    config = _made(config_class, typed)
+    goes_back = recipe.guard_settings is not None and recipe.guard_settings.action == "rollback"
+    if goes_back and (config.save_strategy == "no" or config.save_only_model):
+        raise ValueError("A guard that rolls back needs whole checkpoints: set save_steps, not save_strategy: no.")
     return Plan(
         recipe,
-        _made(config_class, typed),
+        config,
         model,
         rewards,
         shapers,
@@ -211,6 +220,8 @@ def _plan(values: Mapping[str, Any], config_class: type) -> Plan:
         None if recipe.pool_keys is None else live_pool_of(recipe.pool_keys),
         recipe.system_prompt if recipe.prompt is None else read_prompt(recipe.prompt),
         alternation,
+        recipe.guard_settings,
+        dict(values),
     )
 
 

@@ -6,6 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from selfrl.monitor.guard_settings import GuardSettings, guard_of
+from selfrl.suggest import refuse_unknown
+
+CONTROLS = {"random": "RandomReward", "format": "FormatReward"}
+
 
 @dataclass
 class Recipe:
@@ -42,6 +47,10 @@ class Recipe:
             each.
         probe: labelled questions to watch while training, never rewarded: keys of
             [`selfrl.eval.probe.TaskProbe.of`], such as {task: gsm8k, every: 50, questions: 50}; as a flag, JSON.
+        guard: what is done when a run seems to collapse: warn, stop, rollback or off, or a mapping, see
+            [`selfrl.monitor.guard_settings.guard_of`], such as {action: rollback, then: {beta: 0.4}}; as a flag, JSON.
+        controls: train the same with rewards that know nothing, afterwards, and report all of it: names of
+            [`CONTROLS`], with commas, as in random,format.
         dry_run: build every configuration and print the plan, load no model and no hub data.
 
     Raises:
@@ -69,11 +78,15 @@ class Recipe:
     prompts_per_step: int | None = None
     updates_per_batch: int = 1
     probe: str | None = None
+    guard: str = "warn"
+    controls: str | None = None
     dry_run: bool = False
     reward_arguments: dict[str, dict[str, Any]] = field(init=False)
     shaping_arguments: dict[str, dict[str, Any]] = field(init=False)
     probe_keys: dict[str, Any] | None = field(init=False)
     pool_keys: dict[str, Any] | None = field(init=False)
+    guard_settings: GuardSettings | None = field(init=False)
+    control_names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.dataset:
@@ -91,7 +104,18 @@ class Recipe:
         if self.shaping is not None:
             self.shaping_arguments = arguments_of(self.shaping, "shaping", "EntropyReshaping")
         self.probe_keys = _mapping(self.probe, "probe", '{"task": "gsm8k", "every": 50}')
+        bare = self.guard if not isinstance(self.guard, str) or self.guard.isidentifier() else None
+        self.guard_settings = guard_of(_mapping(self.guard, "guard", '{"action": "stop"}') if bare is None else bare)
+        self.control_names = _control_names(self.controls)
         self.pool_keys = _mapping(self.pool, "pool", '{"creator": "ProceduralCreator"}')
+
+
+def _control_names(value: str | None) -> tuple[str, ...]:
+    """Names without spaces, each once."""
+    names = [name.strip() for name in (value or "").split(",") if name.strip()]
+    for name in names:
+        refuse_unknown("control", name, CONTROLS, f"(there are {', '.join(CONTROLS)})")
+    return tuple(dict.fromkeys(names))
 
 
 def _mapping(value: Any, key: str, example: str) -> dict[str, Any] | None:

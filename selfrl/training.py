@@ -20,8 +20,13 @@ from selfrl.eval.held_back import evaluation_questions
 from selfrl.eval.probe import TaskProbe
 from selfrl.generation.processors import load_processor, sees, with_pictures
 from selfrl.generation.tokens import check_system_role, prompt_length
+from selfrl.monitor.guard import CollapseGuard
+from selfrl.monitor.labels import LabelWatch
 from selfrl.monitor.metrics_file import MetricsFile
 from selfrl.monitor.progress import ProgressLines
+from selfrl.monitor.records_file import RecordsFile
+from selfrl.monitor.run_file import RunFile
+from selfrl.monitor.watch import Diagnostics
 from selfrl.recipe import Plan
 from selfrl.selfplay.live_pool import LivePool
 
@@ -66,7 +71,8 @@ def _length(processor: Any, row: dict[str, Any], shown: Sequence[str]) -> int:
 
 
 def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progress: ProgressLines | None = None) -> Any:
-    """The plan's trainer, with data and model loaded, a progress line a log and a metrics file."""
+    """The plan's trainer, with data and model loaded, and files of metrics, records and recipe."""
+    progress = progress or ProgressLines()
     dataset = load_dataset(plan)
     keys = plan.recipe.probe_keys
     probe = None if keys is None else TaskProbe.of(plan.model.model_name_or_path, keys, plan.system_prompt)
@@ -78,6 +84,8 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
         check_system_role(processor, source)
     if plan.recipe.max_prompt_tokens is not None:
         dataset = drop_long_prompts(dataset, processor, plan.recipe.max_prompt_tokens)
+    guard = plan.guard
+    watch = Diagnostics() if guard is None else CollapseGuard(guard.action, guard.limits, progress.console)
     config = copy.copy(plan.config)  # a trainer changes its arguments; the plan stays
     config.model_init_kwargs = {
         "revision": plan.model.model_revision,
@@ -92,13 +100,21 @@ def build_trainer(plan: Plan, callbacks: Sequence[TrainerCallback] = (), progres
         dataset,
         processing_class=processor,
         peft_config=get_peft_config(plan.model),
-        callbacks=[*callbacks, MetricsFile(), progress or ProgressLines()],
+        callbacks=[
+            *callbacks,
+            watch,
+            MetricsFile(),
+            RecordsFile(),
+            RunFile(plan.keys),
+            progress,
+        ],
         teacher=plan.teacher,
         curriculum=plan.curriculum,
         roles=plan.roles,
         shaping=copy.deepcopy(plan.shapers),  # they remember prompts; another run begins anew
         pool=_pool(plan),
     )
+    trainer.add_listener(LabelWatch())
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     if probe is not None:
@@ -118,7 +134,10 @@ def _pool(plan: Plan) -> LivePool | None:
 
 
 def run(trainer: Any) -> None:
-    """Train and save the model; `resume_from_checkpoint: latest` continues a killed run."""
+    """Train and save the model; `resume_from_checkpoint: latest` continues a killed run.
+
+    A guard that wants a rollback only stops here, see [`selfrl.guarded_training`].
+    """
     resume = trainer.args.resume_from_checkpoint
     if resume == "latest":
         resume = latest_checkpoint(Path(trainer.args.output_dir), trainer.args.world_size)
@@ -177,6 +196,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         if recipe.prompt_every
         else "no",
         "probe": recipe.probe_keys or "none",
+        "controls": ", ".join(recipe.control_names) or "none",
+        "guard": "off" if plan.guard is None else plan.guard.action,
         "rollouts": backend,
         "output": config.output_dir,
     }

@@ -16,11 +16,11 @@ LEVELS = (
     *("generation", "data"),
     *("preferences", "rewards", "monitor", "shaping"),
     *("trainers", "prompting", "eval", "pretext", "selfplay"),
-    *("recipe", "compare", "evolve", "plan", "recipes"),
+    *("recipe", "compare", "report", "evolve", "forecast", "plan", "recipes"),
     "cli",
 )
-ABOVE = {"recipe_keys": "recipe", "recipe": "recipe", "training": "recipe"} | dict.fromkeys(
-    ("quickstart", "doctor", "cli"), "cli"
+ABOVE = dict.fromkeys(("recipe_keys", "recipe", "training", "guarded_training"), "recipe") | dict.fromkeys(
+    ("quickstart", "doctor", "control_runs", "cli"), "cli"
 )
 REPEATED = {"__init__", "command", "tiny"}  # one in each folder that needs it
 MOST_LINES = 300

@@ -18,10 +18,10 @@ from selfrl.compare.result_text import result_text
 from selfrl.compare.side_by_side import end_with_parent
 from selfrl.eval.probe import TaskProbe
 from selfrl.files import write_whole
-from selfrl.monitor.labels import LabelWatch
+from selfrl.guarded_training import train_guarded
 from selfrl.monitor.metrics_file import read_metrics
 from selfrl.monitor.progress import ProgressLines
-from selfrl.recipe import parse_recipe
+from selfrl.recipe import Plan, parse_recipe
 from selfrl.training import build_trainer
 
 
@@ -73,11 +73,21 @@ def train_arm(run: ArmRun, threads: int) -> None:
 def _trained(run: ArmRun) -> dict[str, Any]:
     started = time.perf_counter()
     plan = parse_recipe([str(run.folder / "recipe.yaml")])
-    trainer = build_trainer(plan, (), ProgressLines(run.arm, Console(width=120)))
-    trainer.add_listener(LabelWatch())
-    (probe,) = (callback for callback in trainer.callback_handler.callbacks if isinstance(callback, TaskProbe))
-    probe.starts = run.starts
-    trainer.train()
+    probes: list[TaskProbe] = []
+
+    def build(plan: Plan) -> Any:
+        trainer = build_trainer(plan, (), ProgressLines(run.arm, Console(width=120)))
+        (probe,) = (callback for callback in trainer.callback_handler.callbacks if isinstance(callback, TaskProbe))
+        probe.starts = run.starts
+        if probes:
+            probe.follow(probes[-1])
+        probes.append(probe)
+        return trainer
+
+    trainer, put_back = train_guarded(plan, build)
+    probe = probes[-1]
+    if put_back or trainer.state.global_step < trainer.state.max_steps:
+        probe.close(trainer)
     if plan.config.save_strategy != "no":
         trainer.save_model()
     return {

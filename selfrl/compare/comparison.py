@@ -48,6 +48,8 @@ class Comparison:
         arms, seeds, probe = values.get("arms"), values.get("seeds", [0]), values.get("probe")
         if not isinstance(arms, dict) or not arms or not all(isinstance(arm, dict) for arm in arms.values()):
             raise ValueError(f"{path} needs `arms`, a mapping of names to the keys of each arm.")
+        if any("controls" in keys for keys in (values, *arms.values())):
+            raise ValueError(f"{path} sets `controls`: in a comparison they are arms, as in random: {{rewards: …}}.")
         for name, arm in arms.items():
             if not isinstance(name, str):
                 raise ValueError(f"{path} has an arm {name!r}, which YAML reads as no text: quote its name.")

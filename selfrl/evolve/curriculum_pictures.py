@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from selfrl.evolve.curriculum_views import RoundView
-from selfrl.selfplay.diagnostics import BINS
+from selfrl.selfplay.curriculum_figures import BINS
 from selfrl.selfplay.pool import Entry, PromptPool
 
 TREES = 6  # seeds whose descent is drawn

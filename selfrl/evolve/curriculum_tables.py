@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from selfrl.evolve.curriculum_views import RoundView
-from selfrl.selfplay.diagnostics import BINS
+from selfrl.selfplay.curriculum_figures import BINS
 from selfrl.tables import percent, wrapping_table
 
 EXAMPLES = 3  # of the last round that has any

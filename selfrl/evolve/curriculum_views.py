@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from selfrl.selfplay.answered import Answers
-from selfrl.selfplay.diagnostics import (
+from selfrl.selfplay.curriculum_figures import (
     Descent,
     Spread,
     dead_mass,
@@ -52,7 +52,8 @@ class RoundView:
         number: from 1.
         record: what the finished round says of itself; empty before.
         rates: mean reward of each scored prompt.
-        bins: how many fall into each of [`selfrl.selfplay.diagnostics.BINS`]; None for rewards that are no rates.
+        bins: how many fall into each of [`selfrl.selfplay.curriculum_figures.BINS`]; None for rewards that are no
+            rates.
         children: how many were written.
         accepted: how many may be trained on.
         refused: how many not, by check.

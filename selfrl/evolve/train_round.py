@@ -11,6 +11,7 @@ from typing import Any
 
 from selfrl.evolve.dpo_training import build_dpo, parse_dpo
 from selfrl.evolve.evolve_recipe import DPO
+from selfrl.guarded_training import resumed, train_guarded
 from selfrl.recipe import parse_recipe, read_recipe_file
 from selfrl.training import build_trainer, run
 
@@ -22,9 +23,11 @@ def main(path: str) -> None:
     keys = read_recipe_file(Path(path))
     if keys.get("trainer") == DPO:
         trainer: Any = build_dpo(parse_dpo({key: value for key, value in keys.items() if key != "trainer"}))
+        run(trainer)
     else:
-        trainer = build_trainer(parse_recipe([path]))
-    run(trainer)
+        plan = resumed(parse_recipe([path]))
+        trainer = train_guarded(plan, build_trainer).trainer
+        trainer.save_model()
     if trainer.accelerator.is_main_process:
         _merge(Path(trainer.args.output_dir))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -13,11 +12,9 @@ from selfrl.terciles import TERCILES, terciles
 class LabelWatch:
     """A listener of a trainer's records that logs their votes: `trainer.add_listener(LabelWatch())`.
 
-    `labels/majority_ratio` is the mean share of each group's most common answer; `labels/concentration` the share of
-    the most common answer among all completions of the batch, the cheapest sign of collapse; `labels/labelled` the
-    share of groups with a label; `labels/label_accuracy` the share of right labels, where gold answers are known, and
-    `labels/label_accuracy/low`, `middle` and `high` the same in each third of these groups by their majority ratio: a
-    vote goes wrong in the lower ones first.
+    `labels/labelled` is the share of groups with a label; `labels/label_accuracy` the share of right labels, where gold
+    answers are known, and `labels/label_accuracy/low`, `middle` and `high` the same in each third of these groups by
+    their majority ratio: a vote goes wrong in the lower ones first.
 
     Example:
         >>> record = GroupRecord("a", 0, ("4", "4", "5", None), "4", True, (1.0,) * 4, (3,) * 4, (False,) * 4)
@@ -30,13 +27,7 @@ class LabelWatch:
         voted = [record for record in records if record.keys]
         if not voted:
             return {}
-        keys = [key for record in voted for key in record.keys]
-        answers = Counter(key for key in keys if key is not None)
-        figures = {
-            "labels/majority_ratio": fmean(record.majority_ratio or 0.0 for record in voted),
-            "labels/concentration": max(answers.values(), default=0) / len(keys),
-            "labels/labelled": fmean(record.label is not None for record in voted),
-        }
+        figures = {"labels/labelled": fmean(record.label is not None for record in voted)}
         known = [record for record in voted if record.label_is_right is not None]
         if known:
             figures["labels/label_accuracy"] = _accuracy(known)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl
+
+from selfrl.files import write_whole
 
 
 class MetricsFile(TrainerCallback):
@@ -19,10 +22,8 @@ class MetricsFile(TrainerCallback):
         """Drop rows that the run is about to log again."""
         if not state.is_world_process_zero:
             return
-        path = Path(args.output_dir) / "metrics.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [row for row in read_metrics(path) if row["step"] <= state.global_step] if state.global_step else []
-        path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        kept_up_to = state.global_step or -1  # a fresh run logs step 0 again
+        keep_rows(Path(args.output_dir) / "metrics.jsonl", lambda row: row["step"] <= kept_up_to)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Append one row."""
@@ -39,6 +40,12 @@ def log_beside(trainer: Any, args: Any, state: Any, logs: dict[str, float]) -> N
     state.log_history.append({"step": state.global_step, **logs})
     # a control of its own: on_log would take back the step's own wish to log
     trainer.callback_handler.on_log(args, state, TrainerControl(), logs)
+
+
+def keep_rows(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    """Leave only the wanted rows in a file of rows, which is made if it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in read_metrics(path) if wanted(row)))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -33,6 +33,26 @@ class Checkpointing(GroupTrainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             self.checkpoint.load(Path(checkpoint), self.accelerator.process_index)
+            self._take_own_rate()
+
+    def _take_own_rate(self) -> None:
+        """Go on with the configuration's learning rate, where the checkpoint's was another one.
+
+        The loaded optimizer and schedule would keep theirs without a word.
+        """
+        schedule = getattr(self.lr_scheduler, "scheduler", self.lr_scheduler)
+        rates = {group.get("initial_lr") for group in self.optimizer.param_groups}
+        if len(rates) != 1 or not hasattr(schedule, "base_lrs"):
+            return
+        (rate,) = rates
+        if not rate or rate == self.args.learning_rate:
+            return
+        factor = self.args.learning_rate / rate
+        for group in self.optimizer.param_groups:
+            group["lr"] *= factor
+            group["initial_lr"] = self.args.learning_rate
+        schedule.base_lrs = [self.args.learning_rate for _ in schedule.base_lrs]
+        schedule._last_lr = [value * factor for value in schedule._last_lr]
 
     def _rollouts(self) -> Batch:
         state: Batch = {"step": self._step, "metrics": dict(self._metrics["train"])}

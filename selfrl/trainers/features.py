@@ -13,6 +13,7 @@ from selfrl.shaping.shaper import Shaper
 from selfrl.trainers.abstentions import Abstentions
 from selfrl.trainers.adaptive_votes import AdaptiveVotes
 from selfrl.trainers.advantage_shaping import AdvantageShaping
+from selfrl.trainers.anchors import Anchors
 from selfrl.trainers.checkpointing import Checkpointing
 from selfrl.trainers.checks import check_dataset
 from selfrl.trainers.completion_pictures import CompletionPictures
@@ -43,6 +44,7 @@ class Features(
     Roles,  # takes advantages by the rewards of whole batches, before any row is dropped
     PoolSource,  # takes groups away by the batch's records, and draws prompts before any other source does
     CompletionPictures,
+    Anchors,  # keeps completions of whole batches, by their records
     Records,  # sees rows as the data have them, and hands each batch's record to the rewards
     SystemPrompt,  # from here on prompts carry it
     Teacher,  # generates before the policy, whose hidden states and vLLM weights are then the last

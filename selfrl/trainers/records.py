@@ -14,6 +14,8 @@ from selfrl.checkpoint import Part
 from selfrl.conversation import row_id
 from selfrl.distributed import gathered
 from selfrl.group_record import GroupRecord, GroupVote, PromptHistory
+from selfrl.monitor.diagnostics import repetition
+from selfrl.monitor.watch import RecordCallback
 from selfrl.rewards import MajorityVoteReward
 from selfrl.rewards.contract import groups_of
 from selfrl.rewards.reward_sums import weighted_sums
@@ -56,6 +58,7 @@ class Facts(NamedTuple):
     signals: dict[str, float | None]
     task: str | None = None
     stage: int | None = None
+    repetition: float | None = None
 
 
 class Records(GroupTrainer):
@@ -63,7 +66,9 @@ class Records(GroupTrainer):
 
     Listeners get the records of all processes' prompts, on every process, and may return figures to log. Keys, votes
     and labels are those of the first reward that votes; where none does, a majority vote is taken if there is a
-    listener, and only then. `history` keeps the last visits of each prompt, in every checkpoint too.
+    listener, and only then. A [`selfrl.monitor.watch.RecordCallback`] among `callbacks` listens, and its state is in
+    every checkpoint. `history` keeps the last visits of each prompt, in every checkpoint too. With `log_completions`,
+    TRL's table has the columns `key` and `label` of each completion.
 
     Rewards are handed the column `batch_records`, see [`selfrl.rewards.contract.BatchRecords`].
     """
@@ -75,6 +80,10 @@ class Records(GroupTrainer):
         self.history = PromptHistory()
         self._listeners: list[Listener] = []
         self.checkpoint.register(Part("history", self.history.state, self.history.load, required=False))
+        for callback in setup.options.get("callbacks") or ():
+            if isinstance(callback, RecordCallback):
+                self.add_listener(callback.hear)
+                self.checkpoint.register(Part(callback.part, callback.state, callback.load, required=False))
 
     def add_listener(self, listener: Listener) -> None:
         """Hand the records of every training batch to `listener` from now on."""
@@ -93,11 +102,13 @@ class Records(GroupTrainer):
         batch = ScoredBatch(self.history, self._prompt_ids)
         rows = [{**row, "batch_records": batch} for row in inputs]
         rewards_NF = super()._calculate_rewards(rows, prompts, completions, completion_ids_list)
-        if not self.model.training:
-            return rewards_NF
-        if batch.votes is None and self._listeners:
+        if batch.votes is None and self._listeners and self.model.training:
             golds = [row.get("answer") for row in inputs]
             MajorityVoteReward()(prompts, completions, batch_records=[batch] * len(inputs), answer=golds)
+        if self.log_completions:
+            self._log_votes(batch.votes or (), len(inputs))
+        if not self.model.training:
+            return rewards_NF
         facts, _ = gathered(self._facts(completion_ids_list))
         sums_N = weighted_sums(rewards_NF, self.reward_weights).tolist()
         rewards = [None if math.isnan(value) else value for value in sums_N]
@@ -109,13 +120,37 @@ class Records(GroupTrainer):
                 self._metrics["train"][name].append(value)
         return rewards_NF
 
+    def _log_votes(self, votes: Sequence[GroupVote], rows: int) -> None:
+        """Each completion's key, and what its group is rewarded by, for TRL's table of completions.
+
+        In every batch, so that the table's columns stay equally long.
+        """
+        start = self.accelerator.process_index * rows
+        voted = {row: (key, vote.label) for vote in votes for row, key in zip(vote.rows, vote.keys, strict=True)}
+        mine = [voted.get(row, (None, None)) for row in range(start, start + rows)]
+        for column, values in zip(("key", "label"), zip(*mine, strict=True), strict=True):
+            if column not in self._pending_extra_logs:  # a reward's own column of that name stays
+                self._log_completion_extra(column, list(map(_writable, values)))
+
     def _facts(self, completion_ids: list[list[int]]) -> list[Facts]:
         """Of this process's completions."""
         means = self._signal_means()
         return [
-            Facts(name, len(ids), self._is_cut_off(ids), {signal: values[i] for signal, values in means.items()}, *task)
+            Facts(
+                name,
+                len(ids),
+                self._is_cut_off(ids),
+                {signal: values[i] for signal, values in means.items()},
+                *task,
+                repetition(ids) if self._listeners else None,
+            )
             for i, (name, ids, task) in enumerate(zip(self._prompt_ids, completion_ids, self._tasks, strict=True))
         ]
+
+
+def _writable(text: str | None) -> str | None:
+    """Without lone surrogates, which a table cannot hold."""
+    return None if text is None else str(text).encode("utf-8", "replace").decode()
 
 
 def records_of(
@@ -148,6 +183,7 @@ def records_of(
                 task=members[0].task,
                 stage=members[0].stage,
                 rows=vote.rows,
+                repetition=tuple(fact.repetition for fact in members if fact.repetition is not None),
             )
         )
     return records

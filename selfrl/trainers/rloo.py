@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import trl
 
+from selfrl.trainers.completion_table import CompletionTable
 from selfrl.trainers.dynamic_sampling import SamplingConfig
 from selfrl.trainers.features import Features
 
@@ -15,7 +16,7 @@ class RLOOConfig(SamplingConfig, trl.RLOOConfig):
     """TRL's `RLOOConfig` with a train count apart from the vote count, and dynamic sampling: [`SamplingConfig`]."""
 
 
-class RLOOTrainer(Features, trl.RLOOTrainer):
+class RLOOTrainer(Features, CompletionTable, trl.RLOOTrainer):
     """TRL's `RLOOTrainer` for label-free rewards, in its place with the same arguments.
 
     [`selfrl.trainers.features.Features`] says what it adds.

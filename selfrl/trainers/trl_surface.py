@@ -43,6 +43,8 @@ class Surface:
     model_wrapped: Any
     ref_model: Any
     processing_class: Any
+    optimizer: Any
+    lr_scheduler: Any
     state: Any
     train_dataset: Any
     is_deepspeed_enabled: bool
@@ -72,6 +74,7 @@ class Surface:
     _tokenizer: Any
     _metrics: dict[str, dict[str, list[float]]]
     _logs: dict[str, Any]
+    _pending_extra_logs: dict[str, list[Any]]
     _step: int
     _buffered_inputs: list[Batch] | None
     _last_loaded_step: int
@@ -88,6 +91,9 @@ class Surface:
         raise NotImplementedError
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:  # noqa: D102
+        raise NotImplementedError
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         raise NotImplementedError
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
@@ -133,6 +139,9 @@ class Surface:
         raise NotImplementedError
 
     def _compute_loss(self, model: Any, inputs: Batch) -> torch.Tensor:
+        raise NotImplementedError
+
+    def _log_completion_extra(self, column: str, values: list[Any]) -> None:
         raise NotImplementedError
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,6 +114,24 @@ def test_it_measures_the_packaged_model_at_the_steps_asked_for(tmp_path: Path) -
     assert start.maj > 0.85
     assert all(scores == start for _, scores in probe.history)  # same seed, same model
     assert probe.ends == probe.questions == []
+
+
+def test_a_run_that_was_rolled_back_keeps_what_was_measured_before(tmp_path: Path) -> None:
+    keys = {**SAMPLED, "questions": 4, "every": 2, "final": {"n": 2}}
+    first, second = TaskProbe.of("tiny", keys), TaskProbe.of("tiny", keys)
+    model, tokenizer = loaded(TINY_MODEL)
+    follow(first, model, tokenizer, tmp_path, last=5)
+    second.follow(first)
+    args, control, state = TrainingArguments(str(tmp_path), use_cpu=True), TrainerControl(), TrainerState(max_steps=5)
+    state.global_step = 3  # the checkpoint that the run goes on from
+    second.on_train_begin(args, state, control, model=model, processing_class=tokenizer)
+    assert [step for step, _ in second.history] == [0, 2]
+    assert [step for step, _ in second.ends] == [step for step, _ in second.questions] == [0]
+    state.global_step = 4
+    second.on_step_end(args, state, control, model=model, processing_class=tokenizer)
+    second.close(SimpleNamespace(args=args, state=state, model=model, processing_class=tokenizer))  # ends early
+    assert [step for step, _ in second.history] == [0, 2, 4, 4]
+    assert [step for step, _ in second.ends] == [step for step, _ in second.questions] == [0, 4]
 
 
 def test_the_packaged_problems_are_asked_as_they_are() -> None:

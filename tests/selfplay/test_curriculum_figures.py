@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfrl.selfplay.diagnostics import (
+from selfrl.selfplay.curriculum_figures import (
     Descent,
     dead_mass,
     descent,

@@ -1,0 +1,1 @@
+"""What a label-free reward can give here, before anything is trained."""
