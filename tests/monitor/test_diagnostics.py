@@ -57,6 +57,11 @@ def test_nothing_is_said_of_what_is_not_there() -> None:
     assert group_figures([]) == spread("x", []) == {}
 
 
+def test_groups_without_spread_are_counted_by_their_known_rewards() -> None:
+    records = [record("44", rewards) for rewards in ((1.0, None), (0.3, 0.3), (0.0, 1.0), (None, None))]
+    assert zero_spread(records) == 2 / 3
+
+
 def test_a_signal_is_a_mean_over_groups_of_the_known() -> None:
     signals = {"entropy": (0.2, None, 0.4)}
     figures = group_figures([record("444", signals=signals), record("555", name="b", signals={"entropy": (1.0,) * 3})])

@@ -52,6 +52,19 @@ def test_no_label_on_either_side_is_no_known_flip() -> None:
     assert [path.visit(label, 0.5) for label in ("A", None, "B", "B", "A")] == [0, None, None, 0, 1]
 
 
+def test_four_visits_are_too_few_for_a_relock_and_two_steady_ones_for_a_strict_one() -> None:
+    early = LabelPath()
+    for label in "ABBB":
+        early.visit(label, 0.95)
+    assert not early.relocked
+    late = LabelPath()
+    for label in "AAAABBB":
+        late.visit(label, 0.95)
+    assert late.relocked
+    assert late.since_flip == 2
+    assert not late.strictly_relocked
+
+
 def test_three_unanimous_visits_in_a_row_are_a_collapsed_prompt() -> None:
     path = LabelPath()
     for ratio in (1.0, 1.0, 0.9, 1.0, 1.0):
