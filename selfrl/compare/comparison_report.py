@@ -18,7 +18,17 @@ from selfrl.compare.result_text import result_text
 from selfrl.files import write_whole
 from selfrl.tables import markdown_table, percent, wrapping_table
 
-HEAD = ["arm", "start", "best (step)", "end", "change", "worst seed", "maj end", "no answer", "labels start → end"]
+HEAD = [
+    "arm",
+    "start",
+    "best (step)",
+    "end",
+    "change",
+    "worst seed",
+    "maj start → end",
+    "no answer",
+    "labels start → end",
+]
 PAIRED_HEAD = ["end of one − end of another", "points", "95 % over seeds"]
 
 
@@ -44,7 +54,7 @@ def table_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
             percent(_mean(ends, "avg")),
             f"{100 * statistics.mean(changes):+.1f}",
             f"{100 * min(changes):+.1f}",
-            percent(_mean(ends, "maj")),
+            f"{percent(_mean(starts, 'maj'))} → {percent(_mean(ends, 'maj'))}",
             percent(_mean(ends, "no_answer")),
             f"{100 * labels[0][1]:.0f} → {100 * labels[-1][1]:.0f}" if labels else "",
         ]
@@ -142,7 +152,8 @@ def _note(results: Sequence[dict[str, Any]]) -> str:
     best = f"; the best of a curve of {point['questions']} x {point['n']}" if results[0]["ends"] else ""
     return (
         f"Held-out avg@{first['n']} in percent, {first['questions']} questions x {first['n']} samples, {over}; "
-        f"95 % of one start {percent(first['low'])}–{percent(first['high'])}{best}."
+        f"95 % of one start {percent(first['low'])}–{percent(first['high'])}{best}. "
+        "The majority of the start's answers (maj) is what sharpening alone would give."
     )
 
 

@@ -18,7 +18,8 @@ from selfrl.monitor.watch import Diagnostics
 from selfrl.monitor.watched_figures import BOUNDS
 
 Action = Literal["warn", "stop", "rollback"]
-LIMITS = Limits(single=7.9, joint=4.6, slack=1.0, window=50, bounds=BOUNDS)
+# Above the sheet's simulated 7.9 and 4.6, which are for independent normal figures: learning itself moves these.
+LIMITS = Limits(single=13.0, joint=8.0, slack=1.0, window=50, bounds=BOUNDS)
 CAPPED = 3  # batches in a row
 EVENTS = "guard.jsonl"
 ROLLBACK = "rollback.json"  # in the folder of a run that was rolled back

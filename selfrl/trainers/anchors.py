@@ -145,11 +145,11 @@ class Anchors(GroupTrainer):
         )
         chosen = [rows[row] for row in winners(self._anchor_records, COUNT - len(self._anchors))]
         fresh = [Anchor(prompt, completion, 0.0) for prompt, completion in chosen if completion]
-        scores = shared_out(fresh, self._score_anchors)
+        scores = self._scored_by_all(fresh)
         self._anchors += [Anchor(*anchor[:2], s.log_prob) for anchor, s in zip(fresh, scores, strict=True)]
 
     def _anchor_figures(self) -> dict[str, float]:
-        scores = shared_out(self._anchors, self._score_anchors)
+        scores = self._scored_by_all(self._anchors)
         now = fmean(score.log_prob for score in scores)
         start = fmean(anchor.log_prob for anchor in self._anchors)
         self._likeliest = max(self._likeliest, start, now)
@@ -162,34 +162,49 @@ class Anchors(GroupTrainer):
         rank = effective_rank(torch.stack([score.state for score in scores]))
         return figures | ({"effective_rank": rank} if rank is not None else {})
 
+    def _scored_by_all(self, anchors: list[Anchor]) -> list[Scored]:
+        """What the policy makes of some anchors, each process scoring its share.
+
+        Shares are filled up to one size: sharded processes must make the same passes.
+        """
+        size = -(-len(anchors) // self.accelerator.num_processes)
+
+        def share(part: list[Anchor]) -> list[Scored]:
+            return self._score_anchors([*part, *anchors[:1] * (size - len(part))])[: len(part)]
+
+        return shared_out(anchors, share) if anchors else []
+
     @torch.no_grad()
     def _score_anchors(self, anchors: list[Anchor]) -> list[Scored]:
-        """What the policy makes of some anchors; sharded processes, which must pass in step, score at least one."""
-        asked = anchors or self._anchors[:1]
-        if not asked:
-            return []
         device = self.accelerator.device
-        tokens = [torch.tensor(anchor.prompt) for anchor in asked]
-        said = [torch.tensor(anchor.completion) for anchor in asked]
-        ids_BL = torch.cat([_padded(tokens, "left"), _padded(said, "right")], 1).to(device)
-        marks = [[torch.ones_like(ids) for ids in part] for part in (tokens, said)]
+        asked = [torch.tensor(anchor.prompt) for anchor in anchors]
+        said = [torch.tensor(anchor.completion) for anchor in anchors]
+        marks = [[torch.ones_like(ids) for ids in part] for part in (asked, said)]
+        ids_BL = torch.cat([_padded(asked, "left"), _padded(said, "right")], 1).to(device)
         mask_BL = torch.cat([_padded(marks[0], "left"), _padded(marks[1], "right")], 1).to(device)
-        width = max(map(len, said))
+        sizes_B = torch.tensor([len(ids) for ids in said])
+
+        def last_tokens(states_BLH: torch.Tensor) -> torch.Tensor:
+            one = self._passes[len(heard.states)]
+            places = states_BLH.shape[1] - one.kept + sizes_B[one.rows.cpu()] - 1
+            return states_BLH[torch.arange(len(places)), places].float().cpu()
+
         model = causal_model(self.accelerator.unwrap_model(self.model))
-        with HiddenStates(model, lambda h_BLH: h_BLH.cpu()) as heard:
+        with HiddenStates(model, last_tokens) as heard:
             logps_BT, entropies_BT, _ = self._get_per_token_logps_and_entropies(
-                self.model, ids_BL, mask_BL, width, compute_entropy=True
+                self.model,
+                ids_BL,
+                mask_BL,
+                int(sizes_B.max()),
+                batch_size=self.args.per_device_train_batch_size,
+                compute_entropy=True,
             )
-        (states_BLH,) = heard.states
         assert entropies_BT is not None
-        # a pass may have left padding away at the left; a completion's last token is counted from where prompts end
-        start = states_BLH.shape[1] - self._passes[-1].kept
-        results = []
-        for row, ids in enumerate(said):
-            one = slice(0, len(ids))
-            state = states_BLH[row, start + len(ids) - 1].float()
-            results.append(Scored(logps_BT[row, one].mean().item(), entropies_BT[row, one].mean().item(), state))
-        return results[: len(anchors)]
+        states = dict(zip(torch.cat([one.rows for one in self._passes]).tolist(), torch.cat(heard.states), strict=True))
+        return [
+            Scored(logps_BT[row, :size].mean().item(), entropies_BT[row, :size].mean().item(), states[row])
+            for row, size in enumerate(sizes_B.tolist())
+        ]
 
     def _anchor_state(self) -> dict[str, Any]:
         places = {"batches": self._anchor_batches, "due": self._anchors_due, "likeliest": self._likeliest}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 
 import pytest
 
+from selfrl.monitor.change_detection import baseline, cusum, standardised
 from selfrl.monitor.detector import Detector, Limits
 from selfrl.monitor.watched_figures import WATCHED, Bound, Watched
 
@@ -37,6 +39,20 @@ def test_a_figure_that_leaves_its_band_is_told_with_the_step_from_which_it_did()
     assert 26 <= alarm.change_point <= 30 < alarm.step <= 36
     assert "x up has left its band" in alarm.words
     assert "it rises" in alarm.words
+
+
+def test_a_sum_is_of_values_whitened_by_the_one_before() -> None:
+    draw, series = random.Random(1), [0.0]  # and drifting off at the end
+    while len(series) < 60:
+        series.append(0.7 * series[-1] + draw.gauss(0.6 if len(series) > 40 else 0, 1))
+    detector = Detector(limits(single=1e9, joint=1e9, window=40), [RISES])
+    fed(detector, x=series)
+    base, total = baseline(series[:40], RISES.floor), 0.0
+    assert base.phi > 0.3
+    for before, value in pairwise(series[39:]):
+        total = cusum(total, standardised(value, before, base))
+    assert detector.tracks["x up"].total == total
+    assert total > 0
 
 
 def test_the_good_direction_is_no_alarm() -> None:

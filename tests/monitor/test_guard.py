@@ -106,6 +106,17 @@ def test_completions_a_quarter_as_long_as_at_the_start(tmp_path: Path) -> None:
     assert [(alarm.step, alarm.figures) for alarm in guard.alarms] == [(8, ("length_against_start",))]
 
 
+def test_the_lengths_of_the_start_survive_a_resume(tmp_path: Path) -> None:
+    first = started(tmp_path, window=6, single=1e9, joint=1e9)
+    for step in range(6):
+        first.hear(batch(step, length=41))
+    again = started(tmp_path, step=6, window=6, single=1e9, joint=1e9)
+    again.load(json.loads(json.dumps(first.state())))
+    for step in range(6, 12):
+        again.hear(batch(step, length=10))
+    assert [alarm.step for alarm in again.alarms] == [8]
+
+
 def test_what_the_start_agreed_on_is_listened_to(tmp_path: Path) -> None:
     guard = started(tmp_path)
     for step, lost in enumerate([0.0, 0.04, 0.2, 0.3]):

@@ -47,7 +47,7 @@ def scored_alone(model: Any, anchor: Anchor) -> tuple[float, float, torch.Tensor
 
 @pytest.mark.parametrize("trainer_class", [GRPOTrainer, RLOOTrainer, NFTTrainer])
 def test_figures_are_those_of_the_policy_on_its_first_agreed_completions(trainer_class: Any, tmp_path: Path) -> None:
-    trainer = trained(trainer_class, tmp_path, max_steps=2)
+    trainer = trained(trainer_class, tmp_path, max_steps=2, per_device_train_batch_size=8, steps_per_generation=4)
     assert 4 <= len(trainer._anchors) <= COUNT
     # as the policy is now: the last measurement was before the last step
     scores = trainer._score_anchors(trainer._anchors)
