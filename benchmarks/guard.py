@@ -20,6 +20,7 @@ from rich.table import Table
 from scipy.stats import beta
 
 from selfrl.compare.command import run_comparison
+from selfrl.files import write_whole
 from selfrl.monitor.detector import Limits
 from selfrl.monitor.guard import LIMITS, CollapseGuard
 from selfrl.monitor.metrics_file import read_metrics
@@ -79,6 +80,7 @@ def trace_of(folder: Path, arm: str, seed: int) -> dict[str, Any]:
     figures = {
         name: [round(row[f"groups/{name}"], 4) if f"groups/{name}" in row else None for row in batches]
         for name in FIGURES
+        if any(f"groups/{name}" in row for row in batches)
     }
     lost = [[row["step"] - 1, round(row["anchors/lost"], 4)] for row in batches if "anchors/lost" in row]
     curve = json.loads((folder / "result.json").read_text())["curve"]
@@ -157,22 +159,35 @@ def table(runs: list[Seen]) -> Table:
 
 
 def train(name: str) -> None:
-    """Train what the cache lacks of a set, and cache it."""
-    file = CACHE / f"{name}.json"
-    traces = json.loads(file.read_text()) if file.exists() else []
-    held = {(trace["arm"], trace["seed"]) for trace in traces}
+    """Train what the cache lacks of a set, seed by seed, and cache it."""
     for seed in sorted({seed for seeds in SETS[name].values() for seed in seeds}):
+        held = {(trace["arm"], trace["seed"]) for trace in cached(name)}
         arms = [arm for arm, seeds in SETS[name].items() if seed in seeds and (arm, seed) not in held]
-        if not arms:
-            continue
-        run_comparison(RECIPE, RUNS, "python -m benchmarks.guard --train", arms=arms, seeds=[seed])
-        for arm in arms:
-            folder = RUNS / arm / f"seed{seed}"
-            if (folder / "result.json").exists():
+        if arms:
+            run_comparison(RECIPE, RUNS, "python -m benchmarks.guard --train", arms=arms, seeds=[seed])
+            keep(name, RUNS)
+
+
+def cached(name: str) -> list[dict[str, Any]]:
+    """The traces of a set; none before any was kept."""
+    file = CACHE / f"{name}.json"
+    traces: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+    return traces
+
+
+def keep(name: str, runs: Path) -> None:
+    """Add the runs of a set that have finished to its cache."""
+    traces = cached(name)
+    held = {(trace["arm"], trace["seed"]) for trace in traces}
+    for arm, seeds in SETS[name].items():
+        for seed in seeds:
+            folder = runs / arm / f"seed{seed}"
+            if (arm, seed) not in held and (folder / "result.json").exists():
                 traces.append(trace_of(folder, arm, seed))
-        CACHE.mkdir(parents=True, exist_ok=True)
-        lines = ",\n".join(json.dumps(trace, separators=(",", ":")) for trace in traces)
-        file.write_text(f"[\n{lines}\n]\n")
+    traces.sort(key=lambda trace: (trace["arm"], trace["seed"]))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(trace, separators=(",", ":")) for trace in traces)
+    write_whole(CACHE / f"{name}.json", f"[\n{lines}\n]\n")
 
 
 def main() -> None:
@@ -182,9 +197,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.train:
         train(args.train)
-    traces = json.loads((CACHE / f"{args.set}.json").read_text())
-    runs = [replayed(trace, LIMITS) for trace in traces]
-    Console().print(table(runs))
+    runs = [replayed(trace, LIMITS) for trace in cached(args.set)]
+    Console(width=140).print(table(runs))
     print(json.dumps(summary(runs)))
 
 

@@ -49,7 +49,7 @@ def main() -> None:
         figures = [f"{100 * row[name]:.1f}" for name in ("start", "best", "end")]
         ends = ["" if row["back_to"] is None else str(row["back_to"]), str(row["last_step"])]
         table.add_row(row["arm"], str(row["seed"]), *figures, f"{lost:.1f}", *ends, " ".join(map(str, row["alarms"])))
-    Console().print(table)
+    Console(width=120).print(table)
     print(json.dumps({f"{arm}_worst_points_below_best": round(lost, 2) for arm, lost in below.items()}))
 
 

@@ -99,7 +99,8 @@ def _give_up(out: Path, checkpoint: Path | None, alarm: dict[str, Any], then: Ma
     step = 0 if checkpoint is None else int(checkpoint.name[11:])
     write_whole(out / ROLLBACK, json.dumps({"step": step, "then": then, "alarm": alarm}))
     others = ", ".join(f"{key} {value}" for key, value in then.items())
-    row = {**alarm, "rule": ROLLED_BACK, "action": "rollback", "words": f"Back to step {step}, with {others}."}
+    words = f"{alarm['words']} Back to step {step}, with {others}."
+    row = {**alarm, "rule": ROLLED_BACK, "action": "rollback", "words": words}
     with (out / EVENTS).open("a") as file:
         file.write(json.dumps(row) + "\n")
     for path in out.glob("checkpoint-*"):

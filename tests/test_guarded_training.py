@@ -68,7 +68,7 @@ def test_the_run_goes_on_from_the_last_checkpoint_before_the_change(rolled_back:
     assert told["then"] == {"learning_rate": pytest.approx(3e-5)}
     events = read_metrics(out / "guard.jsonl")
     assert [row["words"] for row in events if row["rule"] == ROLLED_BACK] == [
-        f"Back to step {told['step']}, with learning_rate {told['then']['learning_rate']}."
+        f"{told['alarm']['words']} Back to step {told['step']}, with learning_rate {told['then']['learning_rate']}."
     ]
     rows = [row for row in read_metrics(out / "metrics.jsonl") if "learning_rate" in row]
     assert [row["step"] for row in rows] == list(range(1, run.trainer.state.global_step + 1))
