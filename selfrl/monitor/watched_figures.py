@@ -97,7 +97,7 @@ WATCHED = (
 )
 
 BOUNDS = (
-    Bound("anchors/lost", 1, 0.25, 0.05, 1, "what the policy agreed with itself on at the start is getting unlikely"),
+    Bound("anchors/lost", 1, 0.15, 0.05, 1, "what the policy agreed with itself on at the start is getting unlikely"),
     Bound("truncated", 1, 0.5, 0.25, 3, "most completions run into the length limit"),
     Bound("concentration", 1, 0.3, 0.25, 3, "one answer is given whatever is asked", groups=32),
     Bound("zero_spread", 1, 0.9, 0.8, 10, "hardly a group has two rewards: solved, locked, or a reward never given"),

@@ -85,7 +85,7 @@ def test_a_policy_that_unlearns_loses_them_and_the_guard_hears_it(tmp_path: Path
     trainer = trained(GRPOTrainer, tmp_path, SelfCertaintyReward(), callbacks=[guard], max_steps=24, learning_rate=1e-3)
     assert [alarm.figures for alarm in guard.alarms] == [("anchors/lost",)]
     assert trainer.state.global_step < 24
-    assert rows(trainer)[-1]["anchors/lost"] > 0.25
+    assert rows(trainer)[-1]["anchors/lost"] > 0.15
 
 
 def test_nobody_asks_nothing_is_kept(tmp_path: Path) -> None:
