@@ -28,6 +28,8 @@ class JsonHandler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(data))}.items():
             self.send_header(name, value)
         self.end_headers()
+        if isinstance(self.server, JsonServer):
+            self.server.leave()  # first: the client's next request may be here before this thread goes on
         self.wfile.write(data)
 
     def log_message(self, *args: Any) -> None:
@@ -44,6 +46,7 @@ class JsonServer(ThreadingHTTPServer):
         self.faults: list[str] = []
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
+        self.inside: set[int] = set()  # threads with a request under way
 
     @property
     def url(self) -> str:
@@ -54,13 +57,20 @@ class JsonServer(ThreadingHTTPServer):
     def next_fault(self) -> Iterator[str]:
         """The fault of the request that is under way, or "" if it has none."""
         with self.lock:
+            self.inside.add(threading.get_ident())
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
             fault = self.faults.pop(0) if self.faults else ""
         try:
             yield fault
         finally:
-            with self.lock:
+            self.leave()
+
+    def leave(self) -> None:
+        """This thread's request is under way no more; does nothing if it was not."""
+        with self.lock:
+            if threading.get_ident() in self.inside:
+                self.inside.remove(threading.get_ident())
                 self.at_once -= 1
 
     def __enter__(self) -> Self:
