@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from rich.console import Console
+from support.runs import RECIPE
 
 from selfrl.cli import main
 from selfrl.control_runs import check_launch, control_keys, run_controls
@@ -16,22 +17,14 @@ from selfrl.monitor.metrics_file import read_metrics
 from selfrl.recipe import parse_recipe
 
 KEYS: dict[str, Any] = {
+    **RECIPE,
     "preset": "co_rewarding_ii",
-    "model_name_or_path": "tiny",
-    "dataset": "tiny",
     "dataset_split": "train[:32]",
     "controls": "random, format",
-    "num_generations": 4,
     "prompts_per_step": 4,
     "per_device_train_batch_size": 16,
-    "max_completion_length": 40,
     "max_steps": 2,
     "save_strategy": "no",
-    "gradient_checkpointing": False,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "logging_steps": 1,
 }
 
 

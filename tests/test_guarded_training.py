@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from safetensors.torch import load_file
+from support.runs import RECIPE
 
 from selfrl.checkpoint import latest_checkpoint
 from selfrl.cli import main
@@ -20,24 +21,16 @@ from selfrl.recipe import parse_recipe
 from selfrl.training import build_trainer
 
 KEYS: dict[str, Any] = {
-    "model_name_or_path": "tiny",
-    "dataset": "tiny",
+    **RECIPE,
     "dataset_split": "train[:64]",
     "rewards": {"SelfCertaintyReward": {}},
     "guard": "rollback",
-    "num_generations": 4,
     "per_device_train_batch_size": 64,
-    "max_completion_length": 40,
     "learning_rate": 3e-4,
     "lr_scheduler_type": "constant",
     "beta": 0.0,
     "max_steps": 24,
     "save_steps": 2,
-    "gradient_checkpointing": False,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "logging_steps": 1,
 }
 
 

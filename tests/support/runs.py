@@ -38,6 +38,17 @@ OPTIONS: dict[str, Any] = {
     "gradient_checkpointing": False,
     "disable_tqdm": True,
 }
+RECIPE: dict[str, Any] = {
+    "model_name_or_path": "tiny",
+    "dataset": "tiny",
+    "num_generations": 4,
+    "max_completion_length": 40,
+    "gradient_checkpointing": False,
+    "use_cpu": True,
+    "bf16": False,
+    "report_to": "none",
+    "logging_steps": 1,
+}
 CONFIGS: dict[type, Any] = {
     NFTTrainer: NFTConfig,
     RLSCTrainer: RLSCConfig,
