@@ -90,6 +90,15 @@ class Checkpoint:
                 raise ValueError(f"{folder} holds no {part.name}: it comes from a run without one, start anew.")
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step after which a checkpoint was written.
+
+    >>> step_of(Path("runs/vote/checkpoint-20"))
+    20
+    """
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
 def latest_checkpoint(output_dir: Path, processes: int = 1, before: int | None = None) -> Path | None:
     """The newest checkpoint that was written whole; a run killed while saving leaves one without its last files.
 
@@ -99,9 +108,9 @@ def latest_checkpoint(output_dir: Path, processes: int = 1, before: int | None =
         before: only those of at most so many steps.
     """
     names = ["rng_state.pth"] if processes == 1 else [f"rng_state_{rank}.pth" for rank in range(processes)]
-    found = sorted(output_dir.glob("checkpoint-*/trainer_state.json"), key=lambda path: int(path.parent.name[11:]))
+    found = sorted(output_dir.glob("checkpoint-*/trainer_state.json"), key=lambda path: step_of(path.parent))
     whole = [path.parent for path in found if all((path.parent / name).exists() for name in names)]
-    early = [path for path in whole if before is None or int(path.name[11:]) <= before]
+    early = [path for path in whole if before is None or step_of(path) <= before]
     return early[-1] if early else None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from selfrl.checkpoint import latest_checkpoint
+from selfrl.checkpoint import latest_checkpoint, step_of
 from selfrl.files import write_whole
 from selfrl.monitor.guard import EVENTS, ROLLBACK, ROLLED_BACK, CollapseGuard
 from selfrl.recipe import Plan, plan_of
@@ -96,7 +96,7 @@ def _with(plan: Plan, then: Mapping[str, Any]) -> Plan:
 
 def _give_up(out: Path, checkpoint: Path | None, alarm: dict[str, Any], then: Mapping[str, Any]) -> None:
     """Write down what happened, and set the branch's checkpoints aside."""
-    step = 0 if checkpoint is None else int(checkpoint.name[11:])
+    step = 0 if checkpoint is None else step_of(checkpoint)
     write_whole(out / ROLLBACK, json.dumps({"step": step, "then": then, "alarm": alarm}))
     others = ", ".join(f"{key} {value}" for key, value in then.items())
     words = f"{alarm['words']} Back to step {step}, with {others}."
@@ -104,7 +104,7 @@ def _give_up(out: Path, checkpoint: Path | None, alarm: dict[str, Any], then: Ma
     with (out / EVENTS).open("a") as file:
         file.write(json.dumps(row) + "\n")
     for path in out.glob("checkpoint-*"):
-        if int(path.name[11:]) > step:
-            aside = out / f"collapsed-{path.name[11:]}"
+        if step_of(path) > step:
+            aside = out / f"collapsed-{step_of(path)}"
             shutil.rmtree(aside, ignore_errors=True)  # of an earlier run in this folder
             path.rename(aside)

@@ -95,10 +95,10 @@ def group_figures(records: Sequence[GroupRecord]) -> dict[str, float]:
     figures = spread("majority_ratio", [record.majority_ratio or 0.0 for record in voted])
     figures |= spread("distinct_answers", [float(len(record.votes)) for record in voted])
     figures |= spread("answer_entropy", [answer_entropy(record) for record in voted])
-    keys = [key for record in voted for key in record.keys]
-    if keys:
-        figures["concentration"] = agreement(keys)
-        figures["no_answer"] = fmean(key is None for key in keys)
+    shared = concentration(voted)
+    if shared is not None:
+        figures["concentration"] = shared
+        figures["no_answer"] = fmean(key is None for record in voted for key in record.keys)
     lengths = [length for record in records for length in record.lengths]
     figures |= spread("length", [fmean(record.lengths) for record in records])
     figures |= {"length_std": pstdev(lengths), "length_median": median(lengths)}

@@ -8,26 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.runs import RECIPE
 
 from selfrl.recipe import plan_of
 from selfrl.training import build_trainer
 
-RECIPE: dict[str, Any] = {
-    "model_name_or_path": "tiny",
-    "dataset": "tiny",
+KEYS: dict[str, Any] = {
+    **RECIPE,
     "dataset_split": "train[:8]",
     "rewards": {"MajorityVoteReward": {}},
     "prompts_per_step": 4,
-    "num_generations": 4,
     "per_device_train_batch_size": 16,
     "learning_rate": 1e-3,
     "max_steps": 5,
-    "max_completion_length": 40,
-    "gradient_checkpointing": False,
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "logging_steps": 1,
     "save_strategy": "no",
     "log_completions": True,
     "num_completions_to_print": 0,
@@ -44,7 +37,7 @@ QUIET = (
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a run of five steps: to be read, not written to."""
     folder = tmp_path_factory.mktemp("real") / "run"
-    build_trainer(plan_of({**RECIPE, "output_dir": str(folder)}, "here")).train()
+    build_trainer(plan_of({**KEYS, "output_dir": str(folder)}, "here")).train()
     return folder
 
 
